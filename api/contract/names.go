@@ -1,0 +1,95 @@
+// Package contract is what Floe's programs agree on: the names of workflows, signals, updates, queries, task queues,
+// search attributes and error types, every id, and every payload. It imports nothing of ours but the NodePool types.
+//
+// Payloads are versioned by adding fields only, so that a history written by an older Floe still replays.
+package contract
+
+// Workflow types. `temporal workflow start --type ScaleUp …` uses these words.
+const (
+	WorkflowProvisioner = "Provisioner"
+	WorkflowScaleUp     = "ScaleUp"
+	WorkflowNode        = "Node"
+	WorkflowDrain       = "Drain"
+)
+
+// Signals.
+const (
+	// SignalDemand (Demand) tells a Provisioner that pods need room, or that something it plans with has changed.
+	SignalDemand = "demand"
+	// SignalLaunchOpened, SignalLaunchFilled and SignalLaunchExhausted (LaunchEvent) keep the Provisioner's ledger.
+	SignalLaunchOpened    = "launch-opened"
+	SignalLaunchFilled    = "launch-filled"
+	SignalLaunchExhausted = "launch-exhausted"
+	// SignalGone (Gone) tells a Provisioner that an instance of its ledger has left.
+	SignalGone = "gone"
+	// SignalObserved (Observation) tells a Node what the watcher saw of it.
+	SignalObserved = "observed"
+	// SignalDrain and SignalTerminate (Operation) ask a Node to leave: the same words as the updates, for workflows,
+	// which cannot send updates.
+	SignalDrain     = "drain"
+	SignalTerminate = "terminate"
+	// SignalForceContinueAsNew (no payload) is the operator's lever on every entity workflow.
+	SignalForceContinueAsNew = "force-continue-as-new"
+)
+
+// Updates.
+const (
+	// UpdatePlanNow (PlanNow) makes a Provisioner plan at once; answers PlanDigest.
+	UpdatePlanNow = "plan-now"
+	// UpdateDrain and UpdateTerminate (Operation) ask a Node to leave; answer OperationResult once accepted.
+	UpdateDrain     = "drain"
+	UpdateTerminate = "terminate"
+)
+
+// Queries.
+const (
+	// QueryState answers ProvisionerView.
+	QueryState = "state"
+	// QueryChain answers ScaleUpView.
+	QueryChain = "chain"
+	// QueryLife answers NodeView.
+	QueryLife = "life"
+)
+
+// Activity types, as registered.
+const (
+	ActivityPlan       = "kube.Plan"
+	ActivityOpenChain  = "kube.OpenChain"
+	ActivityRegister   = "kube.Register"
+	ActivityReadNode   = "kube.ReadNode"
+	ActivityDrain      = "kube.Drain"
+	ActivityDeleteNode = "kube.DeleteNode"
+	ActivityLaunch     = "aws.Launch"
+	ActivityTerminate  = "aws.Terminate"
+	ActivityDescribe   = "aws.Describe"
+	ActivityPutNode    = "store.PutNode"
+	ActivityPutHops    = "store.PutHops"
+)
+
+// Search attributes, all of type Keyword.
+const (
+	AttributeCluster      = "FloeCluster"
+	AttributePool         = "FloePool"
+	AttributeInstance     = "FloeInstance"
+	AttributeInstanceType = "FloeInstanceType"
+	AttributeZone         = "FloeZone"
+	AttributeCapacityType = "FloeCapacityType"
+	AttributePhase        = "FloePhase"
+)
+
+// SearchAttributes lists every search attribute that Floe sets; the worker registers them where it may.
+var SearchAttributes = []string{
+	AttributeCluster, AttributePool, AttributeInstance, AttributeInstanceType,
+	AttributeZone, AttributeCapacityType, AttributePhase,
+}
+
+// Tags that Floe puts on every instance at its creation. Users' tags never override them.
+const (
+	TagOwner   = "floe.dev/owner" // always OwnerFloe
+	TagCluster = "floe.dev/cluster"
+	TagPool    = "floe.dev/pool"
+	TagPlan    = "floe.dev/plan"
+	TagScaleUp = "floe.dev/scaleup" // the ScaleUp's workflow id
+	TagToken   = "floe.dev/launch-token"
+	OwnerFloe  = "floe"
+)

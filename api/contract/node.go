@@ -1,0 +1,178 @@
+package contract
+
+import (
+	"time"
+)
+
+// Phase of a node's life. internal/lifecycle holds the lawful transitions.
+type Phase string
+
+// The phases, in order.
+const (
+	PhaseLaunching   Phase = "launching"   // the instance exists, its Node does not
+	PhaseRegistered  Phase = "registered"  // the Node exists
+	PhaseInitialized Phase = "initialized" // labels, taints and allocatable are on it and the kubelet says Ready
+	PhaseReady       Phase = "ready"       // no startup taint is left: it takes pods
+	PhaseTerminating Phase = "terminating" // it leaves
+	PhaseTerminated  Phase = "terminated"
+)
+
+// NodeInput starts an instance's Node. State is carried across continue-as-new.
+type NodeInput struct {
+	Cluster             string        `json:"cluster"`
+	Pool                string        `json:"pool"`
+	Account             string        `json:"account"`
+	Region              string        `json:"region"`
+	Instance            Instance      `json:"instance"`
+	ScaleUp             string        `json:"scaleUp,omitempty"` // workflow id
+	Plan                string        `json:"plan,omitempty"`
+	Purpose             Purpose       `json:"purpose,omitempty"`
+	RegistrationTimeout time.Duration `json:"registrationTimeout"`
+	Trace               string        `json:"trace,omitempty"`
+	State               *NodeState    `json:"state,omitempty"`
+}
+
+// NodeState is what a Node carries from run to run.
+type NodeState struct {
+	Phase    Phase               `json:"phase"`
+	Since    map[Phase]time.Time `json:"since"` // when each phase began, by the workflow's clock
+	Node     *KubeNode           `json:"node,omitempty"`
+	Instance string              `json:"instance"` // EC2's state
+	// StartupTaints of the pool as they were put on at registration: key, or key=value, and :effect.
+	StartupTaints []string `json:"startupTaints,omitempty"`
+	Registered    bool     `json:"registered,omitempty"` // kube.Register has done its work
+	// Operation under way: drain or terminate, and why.
+	Operation *Operation `json:"operation,omitempty"`
+	Drains    int        `json:"drains,omitempty"`
+	// Reason the node leaves or left.
+	Reason  string `json:"reason,omitempty"`
+	Trouble string `json:"trouble,omitempty"`
+	// Notes worth a reader's attention: "came without floe.dev/unregistered".
+	Notes    []string `json:"notes,omitempty"`
+	Revision int64    `json:"revision"` // of the store's record
+	Seen     []string `json:"seen,omitempty"`
+}
+
+// NodeView answers the query `life`, and is the workflow's result.
+type NodeView struct {
+	Cluster  string   `json:"cluster"`
+	Pool     string   `json:"pool"`
+	Instance Instance `json:"instance"`
+	ScaleUp  string   `json:"scaleUp,omitempty"`
+	Plan     string   `json:"plan,omitempty"`
+	NodeState
+}
+
+// KubeNode is what Kubernetes shows of a node.
+type KubeNode struct {
+	Name   string `json:"name"`
+	UID    string `json:"uid"`
+	Exists bool   `json:"exists"` // false: it was deleted
+	Ready  bool   `json:"ready"`
+	// Taints as key[=value]:effect.
+	Taints []string `json:"taints,omitempty"`
+	// Initialized is false while allocatable lacks cpu or memory, or the cloud provider's uninitialized taint is on.
+	Initialized bool   `json:"initialized"`
+	BootID      string `json:"bootID,omitempty"`
+}
+
+// Observation is what the watcher saw of a node, in Kubernetes or in EC2.
+type Observation struct {
+	Key string    `json:"key"`
+	At  time.Time `json:"at"`
+	// Node is set where Kubernetes was looked at.
+	Node *KubeNode `json:"node,omitempty"`
+	// InstanceState is set where EC2 was looked at: EC2's word, or "gone" where it answers with nothing, beyond the lag.
+	InstanceState string `json:"instanceState,omitempty"`
+}
+
+// InstanceGone is the InstanceState of an instance that EC2 does not know (any more).
+const InstanceGone = "gone"
+
+// ReplyTo is where a workflow that asked by signal wants its answer.
+type ReplyTo struct {
+	WorkflowID string `json:"workflowID"`
+	Signal     string `json:"signal"`
+}
+
+// Operation is the payload of drain and terminate.
+type Operation struct {
+	// Request tells this request from every other; the same one twice is done once.
+	Request string `json:"request,omitempty"`
+	// Kind is set by the Node from the signal's or update's name.
+	Kind   string `json:"kind,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Deadline after which pods are deleted instead of evicted. Zero means the pool's drainTimeout.
+	Deadline time.Time `json:"deadline,omitzero"`
+	ReplyTo  *ReplyTo  `json:"replyTo,omitempty"`
+}
+
+// OperationResult answers an Operation.
+type OperationResult struct {
+	Request  string `json:"request,omitempty"`
+	Accepted bool   `json:"accepted"`
+	Phase    Phase  `json:"phase"`
+	// Watch is the id of the workflow that shows it.
+	Watch   string `json:"watch"`
+	Message string `json:"message,omitempty"`
+}
+
+// RegisterInput asks to put the pool's labels and taints on a Node and then to take floe.dev/unregistered off.
+type RegisterInput struct {
+	Cluster  string   `json:"cluster"`
+	Pool     string   `json:"pool"`
+	Node     string   `json:"node"` // name
+	Instance Instance `json:"instance"`
+}
+
+// RegisterResult is the Node after registration.
+type RegisterResult struct {
+	Node          KubeNode `json:"node"`
+	StartupTaints []string `json:"startupTaints,omitempty"`
+	// Unguarded is true where the Node came without floe.dev/unregistered: pods may have slipped in before.
+	Unguarded bool `json:"unguarded,omitempty"`
+}
+
+// ReadNodeInput asks for the Node of an instance.
+type ReadNodeInput struct {
+	Cluster    string `json:"cluster"`
+	ProviderID string `json:"providerID"`
+}
+
+// DrainInput starts a Drain, workflow and activity alike.
+type DrainInput struct {
+	Cluster  string    `json:"cluster"`
+	Pool     string    `json:"pool"`
+	Node     string    `json:"node"`
+	UID      string    `json:"uid,omitempty"`
+	Instance string    `json:"instance"`
+	Reason   string    `json:"reason"`
+	Deadline time.Time `json:"deadline,omitzero"` // zero: the pool's drainTimeout from now
+}
+
+// DrainResult says what a drain did.
+type DrainResult struct {
+	Evicted int  `json:"evicted"`
+	Deleted int  `json:"deleted"` // past the deadline
+	Gone    bool `json:"gone,omitempty"`
+}
+
+// DeleteNodeInput asks to delete a Node object, if it is still the one with that UID.
+type DeleteNodeInput struct {
+	Cluster string `json:"cluster"`
+	Node    string `json:"node"`
+	UID     string `json:"uid,omitempty"`
+}
+
+// InstanceInput names one instance for aws.Terminate and aws.Describe.
+type InstanceInput struct {
+	Account  string `json:"account"`
+	Region   string `json:"region"`
+	Cluster  string `json:"cluster"`
+	Instance string `json:"instance"`
+}
+
+// InstanceResult is EC2's word on an instance: its state, or InstanceGone.
+type InstanceResult struct {
+	State string `json:"state"`
+}

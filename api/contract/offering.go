@@ -1,0 +1,89 @@
+package contract
+
+import (
+	"time"
+
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Offering is the unit that can be out of capacity. Zone IDs, because zone names differ between accounts.
+type Offering struct {
+	Region       string                `json:"region"`
+	ZoneID       string                `json:"zoneID"`
+	InstanceType string                `json:"instanceType"`
+	CapacityType v1alpha1.CapacityType `json:"capacityType"`
+}
+
+// Key is the offering as one string, for the store and for logs.
+func (o Offering) Key() string {
+	return o.Region + "/" + o.ZoneID + "/" + o.InstanceType + "/" + string(o.CapacityType)
+}
+
+// InstanceType is what EC2 says of a machine type (DescribeInstanceTypes), and its price.
+type InstanceType struct {
+	Name      string `json:"name"`
+	Arch      string `json:"arch"` // amd64, arm64: Kubernetes' words
+	VCPU      int    `json:"vcpu"`
+	MemoryMiB int    `json:"memoryMiB"`
+	// ENIs and IPv4PerENI give the most pods: enis × (addresses per ENI − 1) + 2.
+	ENIs        int  `json:"enis"`
+	IPv4PerENI  int  `json:"ipv4PerENI"`
+	Hibernation bool `json:"hibernation,omitempty"`
+	BareMetal   bool `json:"bareMetal,omitempty"`
+	// OnDemandUSD is the Linux on-demand price per hour.
+	OnDemandUSD float64 `json:"onDemandUSD"`
+}
+
+// Override is one offering as a launch can ask for it: in a subnet, at a price.
+type Override struct {
+	Offering
+	Zone       string  `json:"zone"`
+	Subnet     string  `json:"subnet"`
+	USDPerHour float64 `json:"usdPerHour"`
+}
+
+// Answer is what EC2 said of an offering.
+type Answer string
+
+// The answers. Quota is told apart from ICE: it says something of the account, and nothing of the offering.
+const (
+	AnswerLaunched  Answer = "launched"
+	AnswerICE       Answer = "insufficient-capacity"
+	AnswerQuota     Answer = "quota"
+	AnswerThrottled Answer = "throttled"
+	AnswerRefused   Answer = "refused" // any other error; see Code and Message
+)
+
+// Outcome is what one hop learned of one offering.
+type Outcome struct {
+	Offering Offering `json:"offering"`
+	Answer   Answer   `json:"answer"`
+	// Count of instances launched.
+	Count int `json:"count,omitempty"`
+	// Code and Message are EC2's, where it refused.
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Instance is one EC2 instance of ours.
+type Instance struct {
+	ID           string                `json:"id"`
+	InstanceType string                `json:"instanceType"`
+	Zone         string                `json:"zone"`
+	ZoneID       string                `json:"zoneID"`
+	Subnet       string                `json:"subnet,omitempty"`
+	CapacityType v1alpha1.CapacityType `json:"capacityType"`
+	ImageID      string                `json:"imageID,omitempty"`
+	PrivateDNS   string                `json:"privateDNS,omitempty"`
+	LaunchTime   time.Time             `json:"launchTime"`
+	USDPerHour   float64               `json:"usdPerHour"`
+	// State is EC2's word: pending, running, shutting-down, terminated, stopping, stopped.
+	State string `json:"state"`
+	Token string `json:"token,omitempty"`
+}
+
+// ProviderID is the spec.providerID of the instance's Node.
+func (i Instance) ProviderID() string { return ProviderID(i.Zone, i.ID) }
+
+// Live reports whether the instance exists and is not on its way out.
+func (i Instance) Live() bool { return i.State != "shutting-down" && i.State != "terminated" }

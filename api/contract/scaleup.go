@@ -1,0 +1,173 @@
+package contract
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Purpose says why a launch was opened.
+type Purpose string
+
+// The purposes.
+const (
+	PurposeDemand  Purpose = "demand"
+	PurposeHand    Purpose = "hand"
+	PurposeStandby Purpose = "standby"
+	PurposeReturn  Purpose = "return"
+)
+
+// ScaleUpInput starts a ScaleUp. By hand, cluster, pool and count are enough.
+type ScaleUpInput struct {
+	Cluster string `json:"cluster"`
+	Pool    string `json:"pool"`
+	// Count of machines wanted, 1 to 1000.
+	Count int `json:"count"`
+	// Purpose is "hand" where it is empty.
+	Purpose Purpose `json:"purpose,omitempty"`
+	// Plan is the id of the plan that opened the launch; empty by hand.
+	Plan string `json:"plan,omitempty"`
+	// InstanceTypes, Zones and CapacityTypes narrow the pool's: what the planner found to fit. Empty means all.
+	InstanceTypes []string                `json:"instanceTypes,omitempty"`
+	Zones         []string                `json:"zones,omitempty"` // zone names
+	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
+	// Requests is what pods are going to ask of each machine: cpu, memory, pods, …; no type that holds less is tried.
+	Requests corev1.ResourceList `json:"requests,omitempty"`
+	// PodCount of pods served and the names (namespace/name) of at most 20 of them, for whoever reads the history.
+	PodCount int      `json:"podCount,omitempty"`
+	Pods     []string `json:"pods,omitempty"`
+	// Trace is the W3C traceparent of the demand.
+	Trace string `json:"trace,omitempty"`
+}
+
+// ResolvedTemplate is a launch template with nothing left to resolve, so that a hop's parameters never change under
+// its token.
+type ResolvedTemplate struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	ImageID string `json:"imageID"`
+}
+
+// Step is one step of a chain, expanded to offerings, the best first.
+type Step struct {
+	// Index of the step in the pool's fallback, from 0.
+	Index        int                   `json:"index"`
+	CapacityType v1alpha1.CapacityType `json:"capacityType"`
+	Overrides    []Override            `json:"overrides,omitempty"`
+	// Skipped says why nothing of the step can be tried; Overrides is empty then.
+	Skipped string `json:"skipped,omitempty"`
+}
+
+// OpenChainInput asks for a launch's chain.
+type OpenChainInput struct {
+	Launch ScaleUpInput `json:"launch"`
+}
+
+// Chain is how a launch is filled: where, from what template, and the steps in order.
+type Chain struct {
+	Account             string           `json:"account"`
+	Region              string           `json:"region"`
+	Template            ResolvedTemplate `json:"template"`
+	Steps               []Step           `json:"steps"`
+	RegistrationTimeout time.Duration    `json:"registrationTimeout"`
+}
+
+// LaunchInput is one hop: one try on one step.
+type LaunchInput struct {
+	Account  string           `json:"account"`
+	Region   string           `json:"region"`
+	Cluster  string           `json:"cluster"`
+	Pool     string           `json:"pool"`
+	Plan     string           `json:"plan,omitempty"`
+	ScaleUp  string           `json:"scaleUp"` // workflow id
+	Hop      int              `json:"hop"`     // from 1
+	Token    string           `json:"token"`
+	Count    int              `json:"count"`
+	Template ResolvedTemplate `json:"template"`
+	Step     Step             `json:"step"`
+}
+
+// LaunchResult is a hop's definitive answer: what it gave and what it learned.
+type LaunchResult struct {
+	Instances []Instance `json:"instances,omitempty"`
+	Outcomes  []Outcome  `json:"outcomes,omitempty"`
+	// SentAt is when the EC2 call went out, by the worker's clock.
+	SentAt time.Time `json:"sentAt"`
+	// Took is how long EC2 needed.
+	Took time.Duration `json:"took"`
+	// Recorded is false where the store did not take the hop; the ScaleUp hands it in later.
+	Recorded bool `json:"recorded"`
+	// Recovered is true where the answer was lost and what it had given was found by its tag.
+	Recovered bool `json:"recovered,omitempty"`
+}
+
+// Hop is one try of a chain on one step, with its outcome.
+type Hop struct {
+	Number       int                   `json:"number"` // from 1
+	Step         int                   `json:"step"`   // index in the pool's fallback
+	CapacityType v1alpha1.CapacityType `json:"capacityType"`
+	Token        string                `json:"token"`
+	Asked        int                   `json:"asked"`
+	Got          int                   `json:"got"`
+	Started      time.Time             `json:"started"`
+	Ended        time.Time             `json:"ended"`
+	SentAt       time.Time             `json:"sentAt"`
+	Took         time.Duration         `json:"took"`
+	Outcomes     []Outcome             `json:"outcomes,omitempty"`
+	Error        string                `json:"error,omitempty"`
+}
+
+// ScaleUpPhase says how far a ScaleUp is, and at its end how it went.
+type ScaleUpPhase string
+
+// The phases; the last four are ends.
+const (
+	ScaleUpOpening   ScaleUpPhase = "opening"
+	ScaleUpLaunching ScaleUpPhase = "launching"
+	ScaleUpFilled    ScaleUpPhase = "filled"
+	ScaleUpExhausted ScaleUpPhase = "exhausted"
+	ScaleUpCanceled  ScaleUpPhase = "canceled"
+	ScaleUpBlocked   ScaleUpPhase = "blocked" // nothing could be tried: see Reason
+)
+
+// ScaleUpView answers the query `chain`, and is the workflow's result.
+type ScaleUpView struct {
+	Cluster   string       `json:"cluster"`
+	Pool      string       `json:"pool"`
+	Purpose   Purpose      `json:"purpose"`
+	Phase     ScaleUpPhase `json:"phase"`
+	Count     int          `json:"count"`
+	Instances []Instance   `json:"instances"`
+	Hops      []Hop        `json:"hops"`
+	// Next says in words what comes next.
+	Next string `json:"next,omitempty"`
+	// Reason says in words why the phase is exhausted, canceled or blocked.
+	Reason string `json:"reason,omitempty"`
+	Chain  *Chain `json:"chain,omitempty"`
+}
+
+// LaunchEvent is the payload of launch-opened, launch-filled and launch-exhausted.
+type LaunchEvent struct {
+	// Key tells this event from every other, so that it is counted once.
+	Key     string  `json:"key"`
+	ScaleUp string  `json:"scaleUp"`
+	Pool    string  `json:"pool"`
+	Purpose Purpose `json:"purpose"`
+	// Open is how many machines the ScaleUp still means to launch.
+	Open     int                 `json:"open"`
+	Requests corev1.ResourceList `json:"requests,omitempty"`
+	// InstanceTypes that the launch may bring, where it was narrowed.
+	InstanceTypes []string   `json:"instanceTypes,omitempty"`
+	Zones         []string   `json:"zones,omitempty"`
+	Instances     []Instance `json:"instances,omitempty"`
+	Reason        string     `json:"reason,omitempty"`
+}
+
+// Gone tells a Provisioner that an instance left before a plan saw its Node, or after.
+type Gone struct {
+	Key      string `json:"key"`
+	Instance string `json:"instance"`
+	Reason   string `json:"reason"`
+}

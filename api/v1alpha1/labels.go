@@ -1,0 +1,46 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// GroupVersion is the API group and version of everything in this package.
+var GroupVersion = schema.GroupVersion{Group: "floe.dev", Version: "v1alpha1"}
+
+// NodePoolResource is the resource of NodePools.
+var NodePoolResource = GroupVersion.WithResource("nodepools")
+
+// Labels that Floe puts on Nodes, and that requirements and pods may select by. Where Kubernetes or the AWS cloud
+// provider has a name already, that one is used.
+const (
+	LabelPool           = "floe.dev/pool"
+	LabelCapacityType   = "floe.dev/capacity-type"
+	LabelInstanceFamily = "floe.dev/instance-family"
+	LabelInstanceSize   = "floe.dev/instance-size"
+	LabelInstanceCPU    = "floe.dev/instance-cpu"    // vCPUs, whole
+	LabelInstanceMemory = "floe.dev/instance-memory" // MiB, whole
+	LabelInstanceType   = corev1.LabelInstanceTypeStable
+	LabelZone           = corev1.LabelTopologyZone
+	LabelZoneID         = "topology.k8s.aws/zone-id"
+	LabelArch           = corev1.LabelArchStable
+	LabelOS             = corev1.LabelOSStable
+)
+
+// Taints of ours.
+const (
+	// TaintUnregistered is put on by the kubelet (user data: --register-with-taints) and taken off by the Node
+	// workflow once the pool's labels and taints are on. Effect NoExecute.
+	TaintUnregistered = "floe.dev/unregistered"
+	// TaintStandby marks machines made ready beforehand. Effect NoSchedule.
+	TaintStandby = "floe.dev/standby"
+	// TaintLeaving marks nodes that are being drained. Effect NoSchedule.
+	TaintLeaving = "floe.dev/leaving"
+)
+
+// AnnotationDoNotDisrupt, "true" on a pod or a node, forbids every voluntary disruption of it.
+const AnnotationDoNotDisrupt = "floe.dev/do-not-disrupt"
+
+// ResourceNodes is the resource name that limits the number of a pool's nodes.
+const ResourceNodes corev1.ResourceName = "nodes"

@@ -1,0 +1,218 @@
+// Package v1alpha1 holds Floe's Kubernetes API: the NodePool.
+//
+// +kubebuilder:object:generate=true
+// +groupName=floe.dev
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// NodePool says what machines may be bought for which pods, and how they leave.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=fnp,categories=floe
+// +kubebuilder:printcolumn:name="Weight",type=integer,JSONPath=`.spec.weight`
+// +kubebuilder:printcolumn:name="Steps",type=string,JSONPath=`.spec.fallback[*].capacityType`
+// +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.spec.launchTemplate.id`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type NodePool struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   NodePoolSpec   `json:"spec"`
+	Status NodePoolStatus `json:"status,omitempty"`
+}
+
+// NodePoolList is a list of NodePools.
+//
+// +kubebuilder:object:root=true
+type NodePoolList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []NodePool `json:"items"`
+}
+
+// NodePoolSpec is what the user asks of a pool.
+type NodePoolSpec struct {
+	// Account names an account of Floe's config file. Empty means the cluster's own.
+	// +optional
+	Account string `json:"account,omitempty"`
+
+	// Weight orders pools that could all serve a pod: the highest is asked first.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Weight int32 `json:"weight,omitempty"`
+
+	// LaunchTemplate is the user's EC2 launch template. Floe overrides only type, subnet, market, image (the
+	// template's, resolved to an ID), hibernation, root volume size and tags.
+	LaunchTemplate LaunchTemplate `json:"launchTemplate"`
+
+	// Subnets are the IDs of the subnets that machines may be launched in; their zones are the pool's zones.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=set
+	Subnets []string `json:"subnets"`
+
+	// Requirements narrow the offerings, in the grammar of node affinity. Keys: the well-known labels
+	// node.kubernetes.io/instance-type, topology.kubernetes.io/zone, topology.k8s.aws/zone-id,
+	// kubernetes.io/arch, and floe.dev/{capacity-type,instance-family,instance-size,instance-cpu,instance-memory}.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=30
+	Requirements []corev1.NodeSelectorRequirement `json:"requirements,omitempty"`
+
+	// Template is put on every Node of the pool.
+	// +optional
+	Template NodeTemplate `json:"template,omitempty"`
+
+	// Reserved is what the kubelet keeps from pods on each machine (kube-reserved, system-reserved and the hard
+	// eviction threshold together): cpu, memory, ephemeral-storage.
+	// +optional
+	Reserved corev1.ResourceList `json:"reserved,omitempty"`
+
+	// MaxPods is the most pods a machine takes. Empty means the ENI formula:
+	// enis × (addresses per ENI − 1) + 2 (docs.aws.amazon.com/eks, "Choosing an optimal EC2 node instance type").
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxPods *int32 `json:"maxPods,omitempty"`
+
+	// Limits bound the whole pool: cpu, memory, and `nodes`.
+	// +optional
+	Limits corev1.ResourceList `json:"limits,omitempty"`
+
+	// Fallback is the chain: steps tried in order until a launch is filled.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	Fallback []FallbackStep `json:"fallback"`
+
+	// RegistrationTimeout is how long a machine may take to register its Node before it is terminated and replaced.
+	// +optional
+	// +kubebuilder:default="15m"
+	RegistrationTimeout *metav1.Duration `json:"registrationTimeout,omitempty"`
+
+	// Standby is the room for machines made ready beforehand. No standby is kept where it is empty.
+	// +optional
+	Standby *Standby `json:"standby,omitempty"`
+
+	// Disruption says when and how fast nodes may leave voluntarily.
+	// +optional
+	Disruption Disruption `json:"disruption,omitempty"`
+
+	// Headroom is capacity held by placeholder pods.
+	// +optional
+	Headroom *Headroom `json:"headroom,omitempty"`
+}
+
+// LaunchTemplate names an EC2 launch template by ID or by name.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.id) != has(self.name)",message="set exactly one of id and name"
+type LaunchTemplate struct {
+	// ID is the template's ID (lt-…).
+	// +optional
+	// +kubebuilder:validation:Pattern=`^lt-[0-9a-f]{8,32}$`
+	ID string `json:"id,omitempty"`
+	// Name is the template's name.
+	// +optional
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=128
+	Name string `json:"name,omitempty"`
+	// Version is a number, $Latest or $Default. It is resolved to a number before each launch.
+	// +optional
+	// +kubebuilder:default="$Default"
+	// +kubebuilder:validation:Pattern=`^(\$Latest|\$Default|[1-9][0-9]*)$`
+	Version string `json:"version,omitempty"`
+}
+
+// NodeTemplate is what a pool puts on its Nodes.
+type NodeTemplate struct {
+	// Labels are put on the Node when it registers.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+	// Taints are put on the Node when it registers and stay.
+	// +optional
+	// +listType=atomic
+	Taints []corev1.Taint `json:"taints,omitempty"`
+	// StartupTaints are put on the Node when it registers; something else (a CNI, a daemonset) takes them off. Pods
+	// need not tolerate them for a node to be bought, and the node is Ready only when they are gone.
+	// +optional
+	// +listType=atomic
+	StartupTaints []corev1.Taint `json:"startupTaints,omitempty"`
+}
+
+// CapacityType is the first thing a step of a chain chooses.
+//
+// +kubebuilder:validation:Enum=spot;on-demand;hibernated;stopped
+type CapacityType string
+
+// The capacity types. Hibernated and stopped are machines that are already owned.
+const (
+	Spot       CapacityType = "spot"
+	OnDemand   CapacityType = "on-demand"
+	Hibernated CapacityType = "hibernated"
+	Stopped    CapacityType = "stopped"
+)
+
+// FallbackStep is one step of a chain.
+type FallbackStep struct {
+	// CapacityType of the step.
+	CapacityType CapacityType `json:"capacityType"`
+	// Requirements narrow the pool's for this step only.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=30
+	Requirements []corev1.NodeSelectorRequirement `json:"requirements,omitempty"`
+}
+
+// Standby is the room for machines made ready and then frozen.
+type Standby struct {
+	// Hibernated is how many machines are kept hibernated.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Hibernated int32 `json:"hibernated,omitempty"`
+	// Stopped is how many machines are kept stopped.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Stopped int32 `json:"stopped,omitempty"`
+}
+
+// Disruption says when and how fast nodes may leave voluntarily.
+type Disruption struct {
+	// EmptyAfter is how long a node must be empty before it goes.
+	// +optional
+	// +kubebuilder:default="5m"
+	EmptyAfter *metav1.Duration `json:"emptyAfter,omitempty"`
+	// Stabilization is how long after the pool's last scale-up for demand nothing shrinks.
+	// +optional
+	// +kubebuilder:default="30m"
+	Stabilization *metav1.Duration `json:"stabilization,omitempty"`
+	// DrainTimeout is how long evictions may wait on PodDisruptionBudgets before pods are deleted.
+	// +optional
+	// +kubebuilder:default="15m"
+	DrainTimeout *metav1.Duration `json:"drainTimeout,omitempty"`
+}
+
+// Headroom is capacity held by placeholder pods of low priority.
+type Headroom struct {
+	// Replicas is the number of placeholder pods.
+	// +kubebuilder:validation:Minimum=0
+	Replicas int32 `json:"replicas"`
+	// Requests is the size of one placeholder pod.
+	Requests corev1.ResourceList `json:"requests"`
+}
+
+// NodePoolStatus is what Floe observed of the pool.
+type NodePoolStatus struct {
+	// Conditions: Ready, with the reason where it is not.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
