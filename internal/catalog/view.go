@@ -1,0 +1,47 @@
+package catalog
+
+import (
+	"time"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Subnet is where machines can be launched.
+type Subnet struct {
+	ID     string
+	Zone   string // eu-west-1a: differs from account to account
+	ZoneID string // euw1-az1: the same everywhere
+	// FreeAddresses that the subnet has left. A subnet without any takes no machine.
+	FreeAddresses int
+}
+
+// OfferedKey is a type in a place.
+type OfferedKey struct{ InstanceType, ZoneID string }
+
+// View is what is known of one account and region at one moment. Nothing here changes it, so one View may be shared.
+type View struct {
+	Account, Region string
+	// At is when it was asked from AWS: the oldest of its parts.
+	At    time.Time
+	Types map[string]contract.InstanceType // by name
+	// Subnets by ID.
+	Subnets map[string]Subnet
+	// Offered is DescribeInstanceTypeOfferings by zone ID.
+	Offered map[OfferedKey]bool
+	// SpotUSD is the current spot price per hour.
+	SpotUSD map[OfferedKey]float64
+	// BackOff is the offering memory's word on offerings that are to be left alone, and until when. May be nil.
+	BackOff map[contract.Offering]time.Time
+}
+
+// USDPerHour is the price of a type in a place, in US dollars an hour. ok is false where none is known. Standby
+// machines cost the on-demand price once they run: a resumed machine is on-demand.
+func (v *View) USDPerHour(instanceType, zoneID string, ct v1alpha1.CapacityType) (usd float64, ok bool) {
+	if ct == v1alpha1.Spot {
+		usd = v.SpotUSD[OfferedKey{InstanceType: instanceType, ZoneID: zoneID}]
+	} else {
+		usd = v.Types[instanceType].OnDemandUSD
+	}
+	return usd, usd > 0
+}
