@@ -1,0 +1,175 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/config"
+)
+
+const whole = `
+clusters:
+  - {name: demo, kubeconfig: /tmp/demo.kubeconfig, account: main}
+  - {name: other, kubeconfig: /tmp/other.kubeconfig, account: us}
+accounts:
+  - {name: main, region: eu-west-1, role: "arn:aws:iam::123456789012:role/floe", rates: {launch: 3}}
+  - {name: us, region: us-gov-west-1, endpoint: "http://127.0.0.1:4566"}
+store: {uri: "mongodb://floe:secret@127.0.0.1:27017", database: nodes}
+temporal: {address: "127.0.0.1:7233", namespace: default}
+describeLag: 5s
+`
+
+func load(t *testing.T, yaml string, args ...string) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "floe.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(yaml), 0o600))
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.Flags(flags)
+	require.NoError(t, flags.Parse(append([]string{"--config", path}, args...)))
+	return config.Load(flags)
+}
+
+func TestLoadFile(t *testing.T) {
+	c, err := load(t, whole)
+	require.NoError(t, err)
+	require.Equal(t, &config.Config{
+		Clusters: []config.Cluster{
+			{Name: "demo", Kubeconfig: "/tmp/demo.kubeconfig", Account: "main"},
+			{Name: "other", Kubeconfig: "/tmp/other.kubeconfig", Account: "us"},
+		},
+		Accounts: []config.Account{
+			{
+				Name: "main", Region: "eu-west-1", Role: "arn:aws:iam::123456789012:role/floe",
+				Rates: map[contract.APIClass]float64{contract.ClassLaunch: 3},
+			},
+			{Name: "us", Region: "us-gov-west-1", Endpoint: "http://127.0.0.1:4566"},
+		},
+		Store:       config.Store{URI: "mongodb://floe:secret@127.0.0.1:27017", Database: "nodes"},
+		Temporal:    config.Temporal{Address: "127.0.0.1:7233", Namespace: "default"},
+		DescribeLag: 5 * time.Second,
+	}, c)
+	require.EqualValues(t, 3, c.Accounts[0].Rate(contract.ClassLaunch))
+	require.EqualValues(t, 20, c.Accounts[0].Rate(contract.ClassRead))
+}
+
+func TestLaterSourcesOverride(t *testing.T) {
+	t.Setenv("FLOE_STORE_DATABASE", "by-env")
+	t.Setenv("FLOE_DESCRIBE_LAG", "7s")
+	t.Setenv("FLOE_CACHE", "not ours to read")
+	c, err := load(t, whole, "--describe-lag", "9s")
+	require.NoError(t, err)
+	require.Equal(t, "by-env", c.Store.Database)
+	require.Equal(t, 9*time.Second, c.DescribeLag)
+	require.EqualValues(t, "mongodb://floe:secret@127.0.0.1:27017", c.Store.URI, "not given again, so the file's")
+}
+
+func TestFileByEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "floe.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(whole), 0o600))
+	t.Setenv(config.EnvConfig, path)
+	c, err := config.Load(nil)
+	require.NoError(t, err)
+	require.Len(t, c.Clusters, 2)
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := load(t, "accounts: [{name: main, region: eu-west-1}]\nclusters: [{name: demo}]")
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, c.DescribeLag)
+	require.Equal(t, config.Store{Database: "floe"}, c.Store)
+	cluster, err := c.Cluster("")
+	require.NoError(t, err)
+	require.Equal(t, config.Cluster{Name: "demo", Account: "main"}, cluster, "the only account is the cluster's")
+	_, err = load(t, "")
+	require.NoError(t, err, "an empty file is a configuration without clusters")
+}
+
+func TestMistakes(t *testing.T) {
+	for name, tc := range map[string]struct{ yaml, want string }{
+		"unknown at the top":    {"clutsers: []", "clutsers: unknown field; the fields here are clusters, accounts, store, temporal, describeLag"},
+		"unknown in a list":     {"accounts: [{name: main, region: eu-west-1, regoin: x}]", "accounts[0].regoin: unknown field; the fields here are name, region, role, endpoint, rates"},
+		"unknown in an object":  {"store: {url: x}", "store.url: unknown field; the fields here are uri, database"},
+		"case matters":          {"Clusters: []", "Clusters: unknown field"},
+		"wrong kind":            {"clusters: demo", "clusters"},
+		"wrong kind below":      {"clusters: [{name: {a: b}}]", "clusters[0].name"},
+		"no YAML":               {"clusters: [", "line 1"},
+		"name with separator":   {"accounts: [{name: a.b, region: eu-west-1}]", `accounts[0].name: "a.b" is no name`},
+		"two of a name":         {"accounts: [{name: a, region: eu-west-1}, {name: a, region: us-east-1}]", `accounts[1].name: "a" is the name of accounts[0] already`},
+		"two clusters":          {"accounts: [{name: a, region: eu-west-1}]\nclusters: [{name: c}, {name: c}]", `clusters[1].name: "c" is the name of clusters[0] already`},
+		"region":                {"accounts: [{name: a, region: ireland}]", `accounts[0].region: "ireland" is no AWS region: give one such as eu-west-1`},
+		"role":                  {"accounts: [{name: a, region: eu-west-1, role: floe}]", `accounts[0].role: "floe" is not the ARN of an IAM role`},
+		"endpoint":              {"accounts: [{name: a, region: eu-west-1, endpoint: '127.0.0.1:1'}]", "accounts[0].endpoint"},
+		"rate":                  {"accounts: [{name: a, region: eu-west-1, rates: {launch: 0}}]", "accounts[0].rates.launch"},
+		"rate of no class":      {"accounts: [{name: a, region: eu-west-1, rates: {lunch: 1}}]", "accounts[0].rates.lunch: unknown API class"},
+		"account missing":       {"clusters: [{name: c}]", "clusters[0].account: no account named, and the configuration has 0"},
+		"account unknown":       {"accounts: [{name: a, region: eu-west-1}]\nclusters: [{name: c, account: b}]", `clusters[0].account: the configuration has no account "b": name one of a`},
+		"store scheme":          {"store: {uri: 'postgres://floe:secret@x'}", "store.uri: the scheme is not mongodb"},
+		"store database":        {"store: {database: ''}", "store.database: empty"},
+		"lag without unit":      {"describeLag: 60", "describeLag: 60ns is too short: give a duration with its unit"},
+		"lag that is none":      {"describeLag: soon", "describeLag"},
+		"both mistakes of many": {"describeLag: 0s\nstore: {database: ''}", "store.database"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, tc.yaml)
+			require.ErrorContains(t, err, tc.want)
+			require.ErrorContains(t, err, "floe.yaml", "the file is named")
+			require.NotContains(t, err.Error(), "secret")
+		})
+	}
+}
+
+func TestFileMissing(t *testing.T) {
+	t.Setenv(config.EnvConfig, "/nowhere/floe.yaml")
+	_, err := config.Load(nil)
+	require.ErrorContains(t, err, "/nowhere/floe.yaml: no such file: name the configuration file with --config or FLOE_CONFIG")
+}
+
+func TestLookups(t *testing.T) {
+	c, err := load(t, whole)
+	require.NoError(t, err)
+	account, err := c.Account("us")
+	require.NoError(t, err)
+	require.Equal(t, "us-gov-west-1", account.Region)
+	_, err = c.Account("eu")
+	require.ErrorContains(t, err, "name one of main, us")
+	_, err = c.Account("")
+	require.ErrorContains(t, err, "no account named")
+	_, err = c.Cluster("")
+	require.ErrorContains(t, err, "name one of demo, other")
+	_, err = c.Cluster("prod")
+	require.ErrorContains(t, err, `no cluster "prod"`)
+}
+
+func TestURIHidesSecrets(t *testing.T) {
+	for uri, want := range map[config.URI]string{
+		"mongodb://127.0.0.1:27017":                          "mongodb://127.0.0.1:27017",
+		"mongodb://floe:s3cret@a:1,b:2/db?tls=true&x=s3cret": "mongodb://…@a:1,b:2/db",
+		"mongodb+srv://floe:s3cret/@s3cret?@h.example/db":    "mongodb+srv://…@h.example/db",
+		"s3cret":                          "…",
+		"mongodb://h/?authToken=s3cret":   "mongodb://h/",
+		"mongodb://h/?authToken=s3cret@x": "mongodb://…@x",
+	} {
+		require.Equal(t, want, uri.String())
+		c := config.Config{Store: config.Store{URI: uri}}
+		encoded, err := json.Marshal(c)
+		require.NoError(t, err)
+		var logged strings.Builder
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "uri", uri, "store", c.Store)
+		slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "uri", uri, "store", c.Store)
+		for _, printed := range []string{
+			uri.String(), fmt.Sprintf("%v %+v %#v %s %q", uri, c, c, c.Store, uri), string(encoded), logged.String(),
+		} {
+			require.NotContains(t, printed, "s3cret")
+		}
+	}
+}
