@@ -28,6 +28,8 @@ const (
 	// which cannot send updates.
 	SignalDrain     = "drain"
 	SignalTerminate = "terminate"
+	// SignalSkipStep (SkipStep) tells a ScaleUp not to try a step of its chain (any more).
+	SignalSkipStep = "skip-step"
 	// SignalForceContinueAsNew (no payload) is the operator's lever on every entity workflow.
 	SignalForceContinueAsNew = "force-continue-as-new"
 )

@@ -28,8 +28,12 @@ type NodeInput struct {
 	Plan                string        `json:"plan,omitempty"`
 	Purpose             Purpose       `json:"purpose,omitempty"`
 	RegistrationTimeout time.Duration `json:"registrationTimeout"`
-	Trace               string        `json:"trace,omitempty"`
-	State               *NodeState    `json:"state,omitempty"`
+	// Surplus says why the machine is more than was asked for; its Node gives it back at once.
+	Surplus string     `json:"surplus,omitempty"`
+	Trace   string     `json:"trace,omitempty"`
+	State   *NodeState `json:"state,omitempty"`
+	// MaxTurns, where set, continues as new after so many turns of the main loop, besides where Temporal suggests it.
+	MaxTurns int `json:"maxTurns,omitempty"`
 }
 
 // NodeState is what a Node carries from run to run.

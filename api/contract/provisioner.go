@@ -12,6 +12,8 @@ import (
 type ProvisionerInput struct {
 	Cluster string            `json:"cluster"`
 	State   *ProvisionerState `json:"state,omitempty"`
+	// MaxTurns, where set, continues as new after so many turns of the main loop, besides where Temporal suggests it.
+	MaxTurns int `json:"maxTurns,omitempty"`
 }
 
 // Demand tells that pods need room, or that what a plan depends on changed. It is level-triggered: a plan looks at

@@ -148,6 +148,11 @@ type ScaleUpView struct {
 	Chain  *Chain `json:"chain,omitempty"`
 }
 
+// SkipStep is the payload of skip-step.
+type SkipStep struct {
+	Step int `json:"step"` // index in the pool's fallback, from 0
+}
+
 // LaunchEvent is the payload of launch-opened, launch-filled and launch-exhausted.
 type LaunchEvent struct {
 	// Key tells this event from every other, so that it is counted once.

@@ -1,0 +1,35 @@
+package contract
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxCount is the most machines one ScaleUp brings.
+const MaxCount = 1000
+
+// Validate checks what a person may have typed. The error names each wrong field and what would be right; nil where all
+// is well.
+func (in ScaleUpInput) Validate() error {
+	var errs []error
+	name := func(field, value string) {
+		switch {
+		case value == "":
+			errs = append(errs, fmt.Errorf("%s: missing; name the %s", field, field))
+		case strings.ContainsAny(value, "/ \t\n"):
+			errs = append(errs, fmt.Errorf("%s: %q holds a slash or a blank; it is the plain name", field, value))
+		}
+	}
+	name("cluster", in.Cluster)
+	name("pool", in.Pool)
+	if in.Count < 1 || in.Count > MaxCount {
+		errs = append(errs, fmt.Errorf("count: %d is out of range; ask for 1 to %d machines", in.Count, MaxCount))
+	}
+	switch in.Purpose {
+	case "", PurposeDemand, PurposeHand, PurposeStandby, PurposeReturn:
+	default:
+		errs = append(errs, fmt.Errorf("purpose: %q is unknown; leave it out, or use demand, hand, standby or return", in.Purpose))
+	}
+	return errors.Join(errs...)
+}
