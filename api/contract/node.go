@@ -156,9 +156,11 @@ type DrainInput struct {
 
 // DrainResult says what a drain did.
 type DrainResult struct {
-	Evicted int  `json:"evicted"`
-	Deleted int  `json:"deleted"` // past the deadline
-	Gone    bool `json:"gone,omitempty"`
+	Evicted int `json:"evicted"`
+	Deleted int `json:"deleted"` // past the deadline
+	// Left counts pods that were deleted and have not gone long after their grace period: their kubelet is dead.
+	Left int  `json:"left,omitempty"`
+	Gone bool `json:"gone,omitempty"` // the Node was gone, or another had its name
 }
 
 // DeleteNodeInput asks to delete a Node object, if it is still the one with that UID.

@@ -43,6 +43,8 @@ type LedgerEntry struct {
 	Requests      corev1.ResourceList `json:"requests,omitempty"`
 	InstanceTypes []string            `json:"instanceTypes,omitempty"`
 	Zones         []string            `json:"zones,omitempty"`
+	// CapacityTypes that the launch was narrowed to. Pods that select one are planned again without it.
+	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
 	// Instances launched whose Node no plan has seen yet.
 	Instances []Instance `json:"instances,omitempty"`
 }

@@ -164,10 +164,11 @@ type LaunchEvent struct {
 	Open     int                 `json:"open"`
 	Requests corev1.ResourceList `json:"requests,omitempty"`
 	// InstanceTypes that the launch may bring, where it was narrowed.
-	InstanceTypes []string   `json:"instanceTypes,omitempty"`
-	Zones         []string   `json:"zones,omitempty"`
-	Instances     []Instance `json:"instances,omitempty"`
-	Reason        string     `json:"reason,omitempty"`
+	InstanceTypes []string                `json:"instanceTypes,omitempty"`
+	Zones         []string                `json:"zones,omitempty"`
+	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
+	Instances     []Instance              `json:"instances,omitempty"`
+	Reason        string                  `json:"reason,omitempty"`
 }
 
 // Gone tells a Provisioner that an instance left before a plan saw its Node, or after.
