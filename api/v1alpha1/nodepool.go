@@ -11,6 +11,7 @@ import (
 
 // NodePool says what machines may be bought for which pods, and how they leave.
 //
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name: want at most 63 characters; the name is the value of the label floe.dev/pool"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=fnp,categories=floe
@@ -37,6 +38,9 @@ type NodePoolList struct {
 }
 
 // NodePoolSpec is what the user asks of a pool.
+//
+// +kubebuilder:validation:XValidation:rule="self.fallback.exists(s, s.capacityType in ['spot','on-demand'])",message="fallback: no step buys machines; add one with capacityType spot or on-demand"
+// +kubebuilder:validation:XValidation:rule="!has(self.standby) || ((!has(self.standby.hibernated) || self.standby.hibernated == 0) && (!has(self.standby.stopped) || self.standby.stopped == 0)) || self.fallback.exists(s, s.capacityType == 'on-demand')",message="standby: standby machines are bought on-demand; add a step with capacityType on-demand to fallback"
 type NodePoolSpec struct {
 	// Account names an account of Floe's config file. Empty means the cluster's own.
 	// +optional
@@ -56,15 +60,24 @@ type NodePoolSpec struct {
 	// Subnets are the IDs of the subnets that machines may be launched in; their zones are the pool's zones.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:Pattern=`^subnet-[0-9a-z]+$`
 	// +listType=set
 	Subnets []string `json:"subnets"`
 
 	// Requirements narrow the offerings, in the grammar of node affinity. Keys: the well-known labels
 	// node.kubernetes.io/instance-type, topology.kubernetes.io/zone, topology.k8s.aws/zone-id,
 	// kubernetes.io/arch, and floe.dev/{capacity-type,instance-family,instance-size,instance-cpu,instance-memory}.
+	// Where they say nothing of kubernetes.io/arch, amd64 is meant: an image is of one architecture.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=30
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.key in ['node.kubernetes.io/instance-type','topology.kubernetes.io/zone','topology.k8s.aws/zone-id','kubernetes.io/arch','floe.dev/capacity-type','floe.dev/instance-family','floe.dev/instance-size','floe.dev/instance-cpu','floe.dev/instance-memory'])",message="key: want one of node.kubernetes.io/instance-type, topology.kubernetes.io/zone, topology.k8s.aws/zone-id, kubernetes.io/arch, floe.dev/{capacity-type,instance-family,instance-size,instance-cpu,instance-memory}"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.operator in ['In','NotIn','Exists','Gt','Lt'])",message="operator: want In, NotIn, Exists, Gt or Lt (every machine has these labels, so that DoesNotExist would leave none)"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !(r.operator in ['In','NotIn']) || (has(r.values) && size(r.values) > 0))",message="values: In and NotIn want one value or more"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.operator != 'Exists' || !has(r.values) || size(r.values) == 0)",message="values: Exists takes none"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !(r.operator in ['Gt','Lt']) || (r.key in ['floe.dev/instance-cpu','floe.dev/instance-memory'] && has(r.values) && size(r.values) == 1))",message="operator: Gt and Lt take one whole number, and only floe.dev/instance-cpu and floe.dev/instance-memory are numbers"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.key != 'floe.dev/capacity-type' || !(r.operator in ['In','NotIn']) || !has(r.values) || r.values in [['spot'],['on-demand'],['spot','on-demand'],['on-demand','spot']])",message="values: floe.dev/capacity-type is spot or on-demand"
 	Requirements []corev1.NodeSelectorRequirement `json:"requirements,omitempty"`
 
 	// Template is put on every Node of the pool.
@@ -74,6 +87,8 @@ type NodePoolSpec struct {
 	// Reserved is what the kubelet keeps from pods on each machine (kube-reserved, system-reserved and the hard
 	// eviction threshold together): cpu, memory, ephemeral-storage.
 	// +optional
+	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:validation:XValidation:rule="self.all(name, name in ['cpu','memory','ephemeral-storage'])",message="want cpu, memory and ephemeral-storage only"
 	Reserved corev1.ResourceList `json:"reserved,omitempty"`
 
 	// MaxPods is the most pods a machine takes. Empty means the ENI formula:
@@ -85,6 +100,8 @@ type NodePoolSpec struct {
 
 	// Limits bound the whole pool: cpu, memory, and `nodes`.
 	// +optional
+	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:validation:XValidation:rule="self.all(name, name in ['cpu','memory','nodes'])",message="want cpu, memory and nodes only"
 	Limits corev1.ResourceList `json:"limits,omitempty"`
 
 	// Fallback is the chain: steps tried in order until a launch is filled.
@@ -96,6 +113,9 @@ type NodePoolSpec struct {
 	// RegistrationTimeout is how long a machine may take to register its Node before it is terminated and replaced.
 	// +optional
 	// +kubebuilder:default="15m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	RegistrationTimeout *metav1.Duration `json:"registrationTimeout,omitempty"`
 
 	// Standby is the room for machines made ready beforehand. No standby is kept where it is empty.
@@ -135,15 +155,24 @@ type LaunchTemplate struct {
 type NodeTemplate struct {
 	// Labels are put on the Node when it registers.
 	// +optional
+	// +kubebuilder:validation:MaxProperties=100
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('floe.dev/'))",message="labels under floe.dev/ are Floe's: choose a prefix of your own"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !(k in ['node.kubernetes.io/instance-type','topology.kubernetes.io/zone','topology.kubernetes.io/region','topology.k8s.aws/zone-id','kubernetes.io/arch','kubernetes.io/os','kubernetes.io/hostname']))",message="the machine decides this label; use spec.requirements to choose machines by it"
 	Labels map[string]string `json:"labels,omitempty"`
 	// Taints are put on the Node when it registers and stay.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:XValidation:rule="self.all(t, t.effect in ['NoSchedule','PreferNoSchedule','NoExecute'])",message="effect: want NoSchedule, PreferNoSchedule or NoExecute"
+	// +kubebuilder:validation:XValidation:rule="self.all(t, !t.key.startsWith('floe.dev/'))",message="key: taints under floe.dev/ are Floe's; choose a prefix of your own"
 	Taints []corev1.Taint `json:"taints,omitempty"`
 	// StartupTaints are put on the Node when it registers; something else (a CNI, a daemonset) takes them off. Pods
 	// need not tolerate them for a node to be bought, and the node is Ready only when they are gone.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:XValidation:rule="self.all(t, t.effect in ['NoSchedule','PreferNoSchedule','NoExecute'])",message="effect: want NoSchedule, PreferNoSchedule or NoExecute"
+	// +kubebuilder:validation:XValidation:rule="self.all(t, !t.key.startsWith('floe.dev/'))",message="key: taints under floe.dev/ are Floe's; choose a prefix of your own"
 	StartupTaints []corev1.Taint `json:"startupTaints,omitempty"`
 }
 
@@ -168,6 +197,12 @@ type FallbackStep struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=30
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.key in ['node.kubernetes.io/instance-type','topology.kubernetes.io/zone','topology.k8s.aws/zone-id','kubernetes.io/arch','floe.dev/capacity-type','floe.dev/instance-family','floe.dev/instance-size','floe.dev/instance-cpu','floe.dev/instance-memory'])",message="key: want one of node.kubernetes.io/instance-type, topology.kubernetes.io/zone, topology.k8s.aws/zone-id, kubernetes.io/arch, floe.dev/{capacity-type,instance-family,instance-size,instance-cpu,instance-memory}"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.operator in ['In','NotIn','Exists','Gt','Lt'])",message="operator: want In, NotIn, Exists, Gt or Lt (every machine has these labels, so that DoesNotExist would leave none)"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !(r.operator in ['In','NotIn']) || (has(r.values) && size(r.values) > 0))",message="values: In and NotIn want one value or more"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.operator != 'Exists' || !has(r.values) || size(r.values) == 0)",message="values: Exists takes none"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !(r.operator in ['Gt','Lt']) || (r.key in ['floe.dev/instance-cpu','floe.dev/instance-memory'] && has(r.values) && size(r.values) == 1))",message="operator: Gt and Lt take one whole number, and only floe.dev/instance-cpu and floe.dev/instance-memory are numbers"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.key != 'floe.dev/capacity-type')",message="key: the step's capacityType says floe.dev/capacity-type already; leave it out, or make it a step of its own"
 	Requirements []corev1.NodeSelectorRequirement `json:"requirements,omitempty"`
 }
 
@@ -188,14 +223,23 @@ type Disruption struct {
 	// EmptyAfter is how long a node must be empty before it goes.
 	// +optional
 	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	EmptyAfter *metav1.Duration `json:"emptyAfter,omitempty"`
 	// Stabilization is how long after the pool's last scale-up for demand nothing shrinks.
 	// +optional
 	// +kubebuilder:default="30m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	Stabilization *metav1.Duration `json:"stabilization,omitempty"`
 	// DrainTimeout is how long evictions may wait on PodDisruptionBudgets before pods are deleted.
 	// +optional
 	// +kubebuilder:default="15m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	DrainTimeout *metav1.Duration `json:"drainTimeout,omitempty"`
 }
 
@@ -205,6 +249,7 @@ type Headroom struct {
 	// +kubebuilder:validation:Minimum=0
 	Replicas int32 `json:"replicas"`
 	// Requests is the size of one placeholder pod.
+	// +kubebuilder:validation:MinProperties=1
 	Requests corev1.ResourceList `json:"requests"`
 }
 

@@ -24,6 +24,13 @@ func Labels(pool *v1alpha1.NodePool, t contract.InstanceType, zone, zoneID, regi
 	return labels
 }
 
+// Labels that the kubelet and the cloud provider still set beside their stable twins, and that old selectors use
+// (k8s.io/kubelet/pkg/apis, LabelOS and LabelArch; k8s.io/cloud-provider, controllers/node).
+const (
+	betaOS   = "beta.kubernetes.io/os"
+	betaArch = "beta.kubernetes.io/arch"
+)
+
 // typeLabels are the labels that do not depend on the zone or the capacity type.
 func typeLabels(t contract.InstanceType, region string) map[string]string {
 	family, size := FamilyAndSize(t.Name)
@@ -36,6 +43,11 @@ func typeLabels(t contract.InstanceType, region string) map[string]string {
 		v1alpha1.LabelArch:           t.Arch,
 		v1alpha1.LabelOS:             string(corev1.Linux),
 		corev1.LabelTopologyRegion:   region,
+
+		betaOS:                              string(corev1.Linux),
+		betaArch:                            t.Arch,
+		corev1.LabelInstanceType:            t.Name,
+		corev1.LabelFailureDomainBetaRegion: region,
 	}
 }
 
@@ -45,6 +57,7 @@ func place(labels map[string]string, zone, zoneID string, ct v1alpha1.CapacityTy
 		ct = v1alpha1.OnDemand
 	}
 	labels[v1alpha1.LabelZone] = zone
+	labels[corev1.LabelFailureDomainBetaZone] = zone
 	labels[v1alpha1.LabelZoneID] = zoneID
 	labels[v1alpha1.LabelCapacityType] = string(ct)
 }

@@ -1,0 +1,48 @@
+package v1alpha1
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What an empty field stands for.
+const (
+	DefaultTemplateVersion     = "$Default"
+	DefaultArch                = "amd64"
+	DefaultRegistrationTimeout = 15 * time.Minute
+	DefaultEmptyAfter          = 5 * time.Minute
+	DefaultStabilization       = 30 * time.Minute
+	DefaultDrainTimeout        = 15 * time.Minute
+)
+
+// SetDefaults fills empty fields with what they stand for. The API server fills most of them from the CRD; whoever reads
+// a pool from elsewhere, or one that was stored before a default existed, calls this first. Calling it twice changes
+// nothing.
+//
+// A pool that says nothing of kubernetes.io/arch gets the requirement In [amd64]: an image is of one architecture, and
+// EC2 refuses a machine of the other.
+func SetDefaults(pool *NodePool) {
+	spec := &pool.Spec
+	if spec.LaunchTemplate.Version == "" {
+		spec.LaunchTemplate.Version = DefaultTemplateVersion
+	}
+	if !slices.ContainsFunc(spec.Requirements, func(r corev1.NodeSelectorRequirement) bool { return r.Key == LabelArch }) {
+		// A new slice: the pool may be a shallow copy of one that others read.
+		spec.Requirements = append(slices.Clip(spec.Requirements), corev1.NodeSelectorRequirement{
+			Key: LabelArch, Operator: corev1.NodeSelectorOpIn, Values: []string{DefaultArch},
+		})
+	}
+	setDuration(&spec.RegistrationTimeout, DefaultRegistrationTimeout)
+	setDuration(&spec.Disruption.EmptyAfter, DefaultEmptyAfter)
+	setDuration(&spec.Disruption.Stabilization, DefaultStabilization)
+	setDuration(&spec.Disruption.DrainTimeout, DefaultDrainTimeout)
+}
+
+func setDuration(d **metav1.Duration, value time.Duration) {
+	if *d == nil {
+		*d = &metav1.Duration{Duration: value}
+	}
+}
