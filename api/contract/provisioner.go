@@ -45,6 +45,10 @@ type LedgerEntry struct {
 	Zones         []string            `json:"zones,omitempty"`
 	// CapacityTypes that the launch was narrowed to. Pods that select one are planned again without it.
 	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
+	// Count of machines that the launch was opened for, and PlannedLaunch.Classes of the pods it was opened for: later
+	// plans give them its room first.
+	Count   int            `json:"count,omitempty"`
+	Classes map[string]int `json:"classes,omitempty"`
 	// Instances launched whose Node no plan has seen yet.
 	Instances []Instance `json:"instances,omitempty"`
 }
@@ -73,6 +77,9 @@ type PlannedLaunch struct {
 	Requests corev1.ResourceList `json:"requests"`
 	PodCount int                 `json:"podCount"`
 	Pods     []string            `json:"pods,omitempty"` // namespace/name, at most 20
+	// Classes counts the pods by what they ask for: a hash of it that is the same in every plan. Pods that are already
+	// provided for are known by it in later plans, whatever packing those would choose.
+	Classes map[string]int `json:"classes,omitempty"`
 	// USDPerHour is what one machine costs if the first type is had at the first step.
 	USDPerHour float64 `json:"usdPerHour"`
 	// Reason says in words why this pool and these types.
