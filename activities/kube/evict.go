@@ -1,0 +1,159 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// evictionsAtOnce by one drain. The API server works each off in milliseconds.
+	evictionsAtOnce = 8
+	// A refused eviction is tried again after firstRetry, then after twice as long each time up to mostRetry. A
+	// budget frees up when another pod becomes ready, which no event of this node's pods tells.
+	firstRetry = 500 * time.Millisecond
+	mostRetry  = 5 * time.Second
+	// evictTimeout bounds one call: client-go itself waits, inside a call, as long as a Retry-After header says, up to
+	// ten times.
+	evictTimeout = 5 * time.Second
+)
+
+// attempt is what was tried with one pod.
+type attempt struct {
+	refused int       // evictions refused in a row
+	next    time.Time // when to try again
+	deleted bool      // past the deadline
+	gone    bool      // the API server does not know it any more; the informer is behind
+}
+
+// push evicts the pods that are not going yet and whose turn it is, or deletes them once the deadline has passed. wait
+// is how long there is nothing more to do.
+func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duration, err error) {
+	now := d.now()
+	late := !now.Before(d.deadline)
+	var mu sync.Mutex // over d.tried and d.done
+	var group errgroup.Group
+	group.SetLimit(evictionsAtOnce)
+	for _, pod := range pods {
+		mu.Lock()
+		t := d.tried[string(pod.UID)]
+		mu.Unlock()
+		if pod.DeletionTimestamp != nil || t.gone || t.deleted || !late && now.Before(t.next) {
+			continue
+		}
+		group.Go(func() error {
+			t, evicted, err := d.see(ctx, pod, t, late)
+			mu.Lock()
+			defer mu.Unlock()
+			d.tried[string(pod.UID)] = t
+			switch {
+			case evicted && late:
+				d.done.Deleted++
+			case evicted:
+				d.done.Evicted++
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	return d.nextLook(pods, d.now()), nil
+}
+
+// see evicts one pod, or deletes it. A refusal that only time heals is no error.
+func (d *drain) see(ctx context.Context, pod *corev1.Pod, t attempt, late bool) (attempt, bool, error) {
+	var err error
+	if late {
+		err = d.deletePod(ctx, pod)
+	} else {
+		err = d.evictPod(ctx, pod)
+	}
+	switch {
+	case err == nil:
+		// Evicted, it is going: should the informer not show that within the longest retry, it is asked again.
+		t = attempt{deleted: late, next: d.now().Add(mostRetry)}
+		return t, true, nil
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		// Gone, or another pod has its name (the UID precondition): a statefulset's, on another node by now.
+		t.gone = true
+		return t, false, nil
+	case !late && mustWait(err):
+		t.refused++
+		t.next = d.now().Add(min(firstRetry<<min(t.refused-1, 8), mostRetry))
+		return t, false, nil
+	case errors.Is(err, context.Canceled):
+		return t, false, err
+	case late:
+		return t, false, d.cluster.classify("delete", "pods", err)
+	}
+	return t, false, d.cluster.classify("create", "pods/eviction", err)
+}
+
+func (d *drain) evictPod(ctx context.Context, pod *corev1.Pod) error {
+	bounded, cancel := context.WithTimeout(ctx, evictTimeout)
+	defer cancel()
+	err := d.cluster.client.PolicyV1().Evictions(pod.Namespace).Evict(bounded, &policyv1.Eviction{
+		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: uidIs(string(pod.UID))},
+	})
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return apierrors.NewTimeoutError("eviction of "+pod.Namespace+"/"+pod.Name, 0)
+	}
+	return err
+}
+
+// mustWait reports whether an eviction was refused for now: by a PodDisruptionBudget (429); because several budgets
+// hold the pod (500; only somebody's correction heals that, or the deadline) or the server did not get it done (5xx); or
+// because its namespace is going, and with it the pod (kubernetes.io/docs/concepts/scheduling-eviction/api-eviction,
+// and pkg/registry/core/pod/storage/eviction.go of Kubernetes 1.36).
+func mustWait(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	return status.Status().Code >= http.StatusInternalServerError || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// deletePod deletes a pod past the deadline, with its own grace period but at least a second: none at all would take
+// the pod out of the API server while its containers still run.
+func (d *drain) deletePod(ctx context.Context, pod *corev1.Pod) error {
+	grace := int64(corev1.DefaultTerminationGracePeriodSeconds)
+	if own := pod.Spec.TerminationGracePeriodSeconds; own != nil {
+		grace = *own
+	}
+	grace = max(grace, 1)
+	return d.cluster.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: &grace, Preconditions: uidIs(string(pod.UID)),
+	})
+}
+
+// nextLook is how long until something is to be done: a retry, the deadline, a pod that is given up, or a heartbeat.
+func (d *drain) nextLook(pods []*corev1.Pod, now time.Time) time.Duration {
+	wait := lookAgain
+	sooner := func(t time.Time) {
+		if t.After(now) {
+			wait = min(wait, t.Sub(now))
+		}
+	}
+	sooner(d.deadline)
+	for _, pod := range pods {
+		if pod.DeletionTimestamp != nil {
+			sooner(pod.DeletionTimestamp.Add(lastWait + time.Second))
+			continue
+		}
+		if t := d.tried[string(pod.UID)]; !t.gone {
+			sooner(t.next)
+		}
+	}
+	return wait
+}
