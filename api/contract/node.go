@@ -176,6 +176,9 @@ type InstanceInput struct {
 	Region   string `json:"region"`
 	Cluster  string `json:"cluster"`
 	Instance string `json:"instance"`
+	// Launched is when the instance was launched: within the describe lag after it, its absence proves nothing. Zero
+	// means long ago.
+	Launched time.Time `json:"launched,omitzero"`
 }
 
 // InstanceResult is EC2's word on an instance: its state, or InstanceGone.

@@ -87,6 +87,9 @@ type LaunchInput struct {
 	Count    int              `json:"count"`
 	Template ResolvedTemplate `json:"template"`
 	Step     Step             `json:"step"`
+	// RunInstances launches with RunInstances instead of a fleet, where a fleet can't serve. The step then has exactly
+	// one override.
+	RunInstances bool `json:"runInstances,omitempty"`
 }
 
 // LaunchResult is a hop's definitive answer: what it gave and what it learned.
