@@ -16,8 +16,8 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=fnp,categories=floe
 // +kubebuilder:printcolumn:name="Weight",type=integer,JSONPath=`.spec.weight`
-// +kubebuilder:printcolumn:name="Steps",type=string,JSONPath=`.spec.fallback[*].capacityType`
-// +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.spec.launchTemplate.id`
+// +kubebuilder:printcolumn:name="First step",type=string,JSONPath=`.spec.fallback[0].capacityType`
+// +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.spec.launchTemplate['id','name']`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type NodePool struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -39,8 +39,8 @@ type NodePoolList struct {
 
 // NodePoolSpec is what the user asks of a pool.
 //
-// +kubebuilder:validation:XValidation:rule="self.fallback.exists(s, s.capacityType in ['spot','on-demand'])",message="fallback: no step buys machines; add one with capacityType spot or on-demand"
-// +kubebuilder:validation:XValidation:rule="!has(self.standby) || ((!has(self.standby.hibernated) || self.standby.hibernated == 0) && (!has(self.standby.stopped) || self.standby.stopped == 0)) || self.fallback.exists(s, s.capacityType == 'on-demand')",message="standby: standby machines are bought on-demand; add a step with capacityType on-demand to fallback"
+// +kubebuilder:validation:XValidation:rule="self.fallback.exists(s, s.capacityType in ['spot','on-demand'])",message="no step buys machines; add one with capacityType spot or on-demand",fieldPath=".fallback"
+// +kubebuilder:validation:XValidation:rule="!has(self.standby) || ((!has(self.standby.hibernated) || self.standby.hibernated == 0) && (!has(self.standby.stopped) || self.standby.stopped == 0)) || self.fallback.exists(s, s.capacityType == 'on-demand')",message="standby machines are bought on-demand; add a step with capacityType on-demand to fallback",fieldPath=".standby"
 type NodePoolSpec struct {
 	// Account names an account of Floe's config file. Empty means the cluster's own.
 	// +optional
@@ -124,6 +124,7 @@ type NodePoolSpec struct {
 
 	// Disruption says when and how fast nodes may leave voluntarily.
 	// +optional
+	// +kubebuilder:default={}
 	Disruption Disruption `json:"disruption,omitempty"`
 
 	// Headroom is capacity held by placeholder pods.
