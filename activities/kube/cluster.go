@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -37,13 +37,13 @@ type ClusterOptions struct {
 	Account string
 	Client  kubernetes.Interface
 	Dynamic dynamic.Interface
-	// DaemonSets says to watch daemonsets too: a plan needs them, the watcher does not.
-	DaemonSets bool
-	Log        *slog.Logger
+	// Planning says to watch daemonsets and namespaces too: a plan needs them, the watcher does not.
+	Planning bool
+	Log      *slog.Logger
 }
 
-// Cluster is one Kubernetes cluster as informers see it: pods that have not ended, nodes, NodePools and, where asked
-// for, daemonsets. There is one of it in a process for each cluster; nothing of it lists on a hot path.
+// Cluster is one Kubernetes cluster as informers see it: pods that have not ended, nodes, NodePools and, for planning,
+// daemonsets and namespaces. There is one of it in a process for each cluster; nothing of it lists on a hot path.
 type Cluster struct {
 	name    string
 	account string
@@ -51,7 +51,8 @@ type Cluster struct {
 	dynamic dynamic.Interface
 	log     *slog.Logger
 
-	pods, nodes, pools, daemonSets cache.SharedIndexInformer
+	pods, nodes, pools     cache.SharedIndexInformer
+	daemonSets, namespaces cache.SharedIndexInformer // nil where the cluster is not for planning
 
 	changed  notifier // by node name: a pod of the node changed
 	troubles troubles
@@ -77,9 +78,10 @@ func NewCluster(o ClusterOptions) (*Cluster, error) {
 	transforms := map[cache.SharedIndexInformer]cache.TransformFunc{
 		c.pods: slimPod, c.nodes: slimNode, c.pools: decodePool,
 	}
-	if o.DaemonSets {
+	if o.Planning {
 		c.daemonSets = appsinformers.NewDaemonSetInformer(o.Client, "", 0, cache.Indexers{})
-		transforms[c.daemonSets] = slimDaemonSet
+		c.namespaces = coreinformers.NewNamespaceInformer(o.Client, 0, cache.Indexers{})
+		transforms[c.daemonSets], transforms[c.namespaces] = slimDaemonSet, slimNamespace
 	}
 	for informer, transform := range transforms {
 		if err := informer.SetTransform(transform); err != nil {
@@ -139,7 +141,7 @@ func Deleted[T any](obj any) (T, bool) {
 func (c *Cluster) informers() map[string]cache.SharedIndexInformer {
 	all := map[string]cache.SharedIndexInformer{"pods": c.pods, "nodes": c.nodes, "nodepools": c.pools}
 	if c.daemonSets != nil {
-		all["daemonsets"] = c.daemonSets
+		all["daemonsets"], all["namespaces"] = c.daemonSets, c.namespaces
 	}
 	return all
 }
@@ -160,14 +162,15 @@ func (c *Cluster) Start(ctx context.Context) {
 // Ready is nil once every informer has seen its first list, else it says which have not and why.
 func (c *Cluster) Ready() error {
 	var waiting []string
-	for _, resource := range []string{"pods", "nodes", "nodepools", "daemonsets"} {
-		if informer := c.informers()[resource]; informer != nil && !informer.HasSynced() {
+	for resource, informer := range c.informers() {
+		if !informer.HasSynced() {
 			waiting = append(waiting, resource)
 		}
 	}
 	if len(waiting) == 0 {
 		return nil
 	}
+	slices.Sort(waiting)
 	why := c.troubles.last()
 	if why == "" {
 		why = "the first list is under way"
@@ -228,6 +231,7 @@ func (c *Cluster) podsOn(node string) []*corev1.Pod {
 	return pods
 }
 
+// list is everything that an informer has; nothing where there is none.
 func list[T any](informer cache.SharedIndexInformer) []T {
 	if informer == nil {
 		return nil
@@ -241,8 +245,6 @@ func list[T any](informer cache.SharedIndexInformer) []T {
 	}
 	return out
 }
-
-func (c *Cluster) allDaemonSets() []*appsv1.DaemonSet { return list[*appsv1.DaemonSet](c.daemonSets) }
 
 // caughtUp waits until the pods seen are as new as the watermark, at most for the bound. An empty or malformed
 // watermark asks for nothing.

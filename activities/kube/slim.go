@@ -83,3 +83,10 @@ func slimDaemonSet(obj any) (any, error) {
 	}
 	return obj, nil
 }
+
+func slimNamespace(obj any) (any, error) {
+	if ns, ok := obj.(*corev1.Namespace); ok {
+		slimMeta(&ns.ObjectMeta)
+	}
+	return obj, nil
+}

@@ -1,0 +1,209 @@
+package kube
+
+import (
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/catalog"
+	"floe.dev/floe/internal/planner"
+)
+
+// starting is how long a node that is not of a pool may take to become ready; pools say their own
+// (spec.registrationTimeout, which has the same default).
+const starting = 15 * time.Minute
+
+// snapshot is the cluster as the planner wants it. seen are the ledger's instances that need no ledger any more: their
+// Node is registered, so that every later snapshot knows by itself what it is.
+func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now time.Time) (s planner.Snapshot, seen []string) {
+	s = planner.Snapshot{
+		DaemonSets: list[*appsv1.DaemonSet](c.daemonSets),
+		Namespaces: list[*corev1.Namespace](c.namespaces),
+		Now:        now,
+	}
+	for _, pod := range list[*corev1.Pod](c.pods) {
+		if NeedsRoom(pod) {
+			s.Pods = append(s.Pods, pod)
+		}
+	}
+	byName := map[string]*planned{}
+	for i := range pools {
+		byName[pools[i].Name] = &pools[i]
+	}
+	launched := launchedOf(ledger)
+	here := map[string]bool{}
+	for _, node := range list[*corev1.Node](c.nodes) {
+		if node.DeletionTimestamp != nil {
+			continue
+		}
+		id, _ := contract.InstanceOfProviderID(node.Spec.ProviderID)
+		l := launched[id]
+		if l != nil {
+			here[id] = true
+			if registered(node) {
+				seen = append(seen, id)
+			}
+		}
+		if n, ok := nodeOf(node, l, byName, now); ok {
+			n.Pods = c.podsOn(node.Name)
+			s.Nodes = append(s.Nodes, n)
+		}
+	}
+	s.Ledger = without(ledger, here)
+	for i := range pools {
+		s.Pools = append(s.Pools, pools[i].Pool)
+	}
+	slices.Sort(seen)
+	return s, seen
+}
+
+// launch is an instance of the ledger and the pool that it was launched for.
+type launch struct {
+	pool     string
+	instance contract.Instance
+}
+
+func launchedOf(ledger []contract.LedgerEntry) map[string]*launch {
+	launched := map[string]*launch{}
+	for _, entry := range ledger {
+		for _, instance := range entry.Instances {
+			launched[instance.ID] = &launch{pool: entry.Pool, instance: instance}
+		}
+	}
+	return launched
+}
+
+// without is the ledger without the instances whose Node is there.
+func without(ledger []contract.LedgerEntry, here map[string]bool) []contract.LedgerEntry {
+	out := make([]contract.LedgerEntry, 0, len(ledger))
+	for _, entry := range ledger {
+		entry.Instances = slices.DeleteFunc(slices.Clone(entry.Instances), func(i contract.Instance) bool { return here[i.ID] })
+		if entry.Open > 0 || len(entry.Instances) > 0 {
+			out = append(out, entry)
+		}
+	}
+	return out
+}
+
+// nodeOf is a Node for the planner, counted in its pool's use. A Node that is not registered yet is taken for what it
+// is going to be: the pool's labels and taints are on it. ok is false where nobody knows what it is going to be.
+func nodeOf(node *corev1.Node, l *launch, pools map[string]*planned, now time.Time) (n planner.Node, ok bool) {
+	n = planner.Node{
+		Name: node.Name, Pool: node.Labels[v1alpha1.LabelPool], Labels: node.Labels, Taints: node.Spec.Taints,
+		Allocatable: node.Status.Allocatable, Unschedulable: node.Spec.Unschedulable,
+	}
+	if n.Pool == "" && l != nil {
+		n.Pool = l.pool
+	}
+	if n.Pool == "" && hasTaint(node.Spec.Taints, v1alpha1.TaintUnregistered) {
+		return n, false
+	}
+	pool := pools[n.Pool]
+	n.Settled = settled(node, pool, now)
+	if pool == nil {
+		return n, true
+	}
+	m := machineOf(node, l, pool)
+	if !registered(node) {
+		n.Labels = with(node.Labels, catalog.Labels(pool.NodePool, m.Type, m.zone, m.zoneID, pool.region, m.capacityType))
+		n.Taints = withTaints(node.Spec.Taints, pool.Spec.Template.Taints)
+	}
+	if !hasAllocatable(node) && m.Type.VCPU > 0 {
+		n.Allocatable = catalog.Allocatable(pool.NodePool, m.Type)
+	}
+	n.USDPerHour = m.usd
+	pool.use(m.Type, node.Status.Capacity)
+	return n, true
+}
+
+// registered reports whether Register has done its work, which puts the pool's label on and takes the taint off at once.
+func registered(node *corev1.Node) bool {
+	return node.Labels[v1alpha1.LabelPool] != "" && !hasTaint(node.Spec.Taints, v1alpha1.TaintUnregistered)
+}
+
+// settled reports whether a node has been ready once, as far as one look can tell: it is Ready with no startup taint
+// left, or its kubelet has spoken and fallen silent, or it has had the time to become ready.
+func settled(node *corev1.Node, pool *planned, now time.Time) bool {
+	within := starting
+	var startup []corev1.Taint
+	if pool != nil {
+		startup = pool.Spec.Template.StartupTaints
+		if t := pool.Spec.RegistrationTimeout; t != nil {
+			within = t.Duration
+		}
+	}
+	if now.Sub(node.CreationTimestamp.Time) > within {
+		return true
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type != corev1.NodeReady {
+			continue
+		}
+		if c.Status == corev1.ConditionTrue {
+			return !slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
+				return t.Key == v1alpha1.TaintUnregistered ||
+					slices.ContainsFunc(startup, func(s corev1.Taint) bool { return s.MatchTaint(&t) })
+			})
+		}
+		// Unknown is the node controller's word for a kubelet that stopped posting; before it has posted at all the
+		// reason is NodeStatusNeverUpdated (pkg/controller/nodelifecycle/node_lifecycle_controller.go).
+		return c.Status == corev1.ConditionUnknown && c.Reason != "NodeStatusNeverUpdated"
+	}
+	return false
+}
+
+// machine is what is known of the machine under a Node.
+type machine struct {
+	Type         contract.InstanceType
+	zone, zoneID string
+	capacityType v1alpha1.CapacityType
+	usd          float64
+}
+
+// machineOf asks the ledger first, which knows the machine before its Node does, then the Node's labels.
+func machineOf(node *corev1.Node, l *launch, pool *planned) machine {
+	m := machine{
+		Type:   contract.InstanceType{Name: node.Labels[v1alpha1.LabelInstanceType]},
+		zone:   node.Labels[v1alpha1.LabelZone],
+		zoneID: node.Labels[v1alpha1.LabelZoneID], capacityType: v1alpha1.CapacityType(node.Labels[v1alpha1.LabelCapacityType]),
+	}
+	if l != nil {
+		m = machine{
+			Type: contract.InstanceType{Name: l.instance.InstanceType},
+			zone: l.instance.Zone, zoneID: l.instance.ZoneID, capacityType: l.instance.CapacityType, usd: l.instance.USDPerHour,
+		}
+	}
+	if pool.view == nil {
+		return m
+	}
+	if t, ok := pool.view.Types[m.Type.Name]; ok {
+		m.Type = t
+	}
+	if m.usd == 0 {
+		m.usd, _ = pool.view.USDPerHour(m.Type.Name, m.zoneID, m.capacityType)
+	}
+	return m
+}
+
+// use counts a machine against its pool's limits: nominal cpu and memory, or what the Node reports where the type is
+// not known.
+func (p *planned) use(t contract.InstanceType, capacity corev1.ResourceList) {
+	cpu, memory := *resource.NewQuantity(int64(t.VCPU), resource.DecimalSI), *resource.NewQuantity(int64(t.MemoryMiB)<<20, resource.BinarySI)
+	if t.VCPU == 0 {
+		cpu, memory = *capacity.Cpu(), *capacity.Memory()
+	}
+	add(p.Used, corev1.ResourceCPU, cpu)
+	add(p.Used, corev1.ResourceMemory, memory)
+	add(p.Used, v1alpha1.ResourceNodes, *resource.NewQuantity(1, resource.DecimalSI))
+}
+
+func add(list corev1.ResourceList, name corev1.ResourceName, q resource.Quantity) {
+	sum := list[name]
+	sum.Add(q)
+	list[name] = sum
+}
