@@ -44,7 +44,8 @@ func (tb *Testbed) startSim(ctx context.Context) error {
 	return nil
 }
 
-// StartWorker starts one more worker and returns when it is ready. args are put behind the testbed's own.
+// StartWorker starts one more worker and returns as soon as it lives: see Process.AwaitReady. args are put behind the
+// testbed's own.
 func (tb *Testbed) StartWorker(ctx context.Context, args ...string) (*Process, error) {
 	tb.mu.Lock()
 	tb.workers++
@@ -53,8 +54,8 @@ func (tb *Testbed) StartWorker(ctx context.Context, args ...string) (*Process, e
 	return tb.startFloe(ctx, name, "worker", append([]string{"--config=" + tb.ConfigFile, "--listen=127.0.0.1:0"}, args...), tb.clientEnvironment())
 }
 
-// StartWatcher starts one more watcher (`floe watch`) and returns when it is ready. args are put behind the testbed's
-// own.
+// StartWatcher starts one more watcher (`floe watch`) and returns as soon as it lives: see Process.AwaitReady. args are
+// put behind the testbed's own.
 func (tb *Testbed) StartWatcher(ctx context.Context, args ...string) (*Process, error) {
 	tb.mu.Lock()
 	tb.watchers++

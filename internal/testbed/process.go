@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,12 +61,21 @@ func (p *Process) start(ctx context.Context) error {
 	if err := p.spawn(); err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
+	if err := p.await(ctx, p.serves); err != nil {
+		p.Kill()
+		return err
+	}
+	return nil
+}
+
+// await asks until the answer is nil, the process has ended, or it has taken too long.
+func (p *Process) await(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-		err := p.serves(ctx)
+		err := ask(ctx)
 		if err == nil {
 			return nil
 		}
@@ -73,7 +83,6 @@ func (p *Process) start(ctx context.Context) error {
 		case <-p.Done():
 			return p.exit()
 		case <-ctx.Done():
-			p.Kill()
 			return fmt.Errorf("%s does not serve: %w (%w)\n%s", p.Name, err, context.Cause(ctx), p.Tail(20))
 		case <-tick.C:
 		}
@@ -134,6 +143,12 @@ func (p *Process) URL() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.url
+}
+
+// AwaitReady returns once the process answers /readyz at its URL with 200. StartWorker and StartWatcher return as soon as
+// a process lives, because it may have to wait for others until it can work.
+func (p *Process) AwaitReady(ctx context.Context) error {
+	return p.await(ctx, probe{http: &http.Client{Timeout: 2 * time.Second}}.ok(p.URL()+"/readyz"))
 }
 
 // PID is the process id of the present or last life.
