@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -22,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 
-	"floe.dev/floe/internal/testbed/toolchain"
+	"floe.dev/floe/deploy"
 )
 
 //go:embed roles.yaml
@@ -34,75 +31,52 @@ var (
 	bindings = rbacv1.SchemeGroupVersion.WithResource("clusterrolebindings")
 )
 
-// applyManifests brings Floe's resource types and roles into the cluster, from the checkout's deploy folder, and binds
-// the roles to the users of this testbed. Service accounts and bindings of deploy are left out: nobody here uses them.
+// applyManifests brings Floe's resource types and roles into the cluster, as package deploy has them, and binds the roles
+// to the users of this testbed. The service accounts and bindings of deploy are left out: nobody here uses them.
 func (tb *Testbed) applyManifests(ctx context.Context) error {
-	root, err := toolchain.Root()
-	if err != nil {
-		return err
-	}
 	client, err := dynamic.NewForConfig(tb.Kube)
 	if err != nil {
 		return err
 	}
-	deploy := os.DirFS(path.Join(root, "deploy"))
-
-	own, err := decode(ownRoles)
-	if err != nil {
-		return fmt.Errorf("roles.yaml: %w", err)
-	}
-	for _, role := range own {
-		if err := apply(ctx, client, roles, role); err != nil {
-			return err
-		}
-	}
-	grants := map[string][]string{
-		userKwok: {"floe-testbed-kwok"},
-		userSim:  {"floe-testbed-sim"},
-	}
-	for file, user := range map[string]string{"rbac/worker.yaml": userWorker, "rbac/watcher.yaml": userWatcher} {
-		objects, err := readManifest(deploy, file)
-		if err != nil {
-			return err
-		}
-		for _, object := range objects {
-			if object.GetKind() != "ClusterRole" {
-				continue
-			}
-			if err := apply(ctx, client, roles, object); err != nil {
-				return err
-			}
-			grants[user] = append(grants[user], object.GetName())
-		}
-	}
-	for user, names := range grants {
-		for _, name := range names {
-			if err := bind(ctx, client, name, user); err != nil {
-				return err
-			}
-		}
-	}
-	return applyCRDs(ctx, client, deploy)
-}
-
-// applyCRDs applies deploy/crds and waits until the server serves the new types.
-func applyCRDs(ctx context.Context, client dynamic.Interface, deploy fs.FS) error {
-	files, err := fs.Glob(deploy, "crds/*.yaml")
-	if err != nil {
+	if err := grant(ctx, client, "roles.yaml", ownRoles); err != nil {
 		return err
 	}
-	for _, file := range files {
-		objects, err := readManifest(deploy, file)
-		if err != nil {
+	if err := grant(ctx, client, "deploy/rbac/worker.yaml", deploy.WorkerRBAC); err != nil {
+		return err
+	}
+	if err := grant(ctx, client, "deploy/rbac/watcher.yaml", deploy.WatcherRBAC); err != nil {
+		return err
+	}
+	types, err := decode(deploy.NodePoolCRD)
+	if err != nil {
+		return fmt.Errorf("deploy/crds: %w", err)
+	}
+	for _, object := range types {
+		if err := apply(ctx, client, crds, object); err != nil {
 			return err
 		}
-		for _, object := range objects {
-			if err := apply(ctx, client, crds, object); err != nil {
-				return err
-			}
-			if err := established(ctx, client, object.GetName()); err != nil {
-				return err
-			}
+		if err := established(ctx, client, object.GetName()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grant applies the ClusterRoles of a manifest and binds each to the user of the same name.
+func grant(ctx context.Context, client dynamic.Interface, file string, manifest []byte) error {
+	objects, err := decode(manifest)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, object := range objects {
+		if object.GetKind() != "ClusterRole" {
+			continue
+		}
+		if err := apply(ctx, client, roles, object); err != nil {
+			return err
+		}
+		if err := bind(ctx, client, object.GetName()); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -134,12 +108,13 @@ func established(ctx context.Context, client dynamic.Interface, name string) err
 	return nil
 }
 
-func bind(ctx context.Context, client dynamic.Interface, role, user string) error {
+// bind gives the role to the user of the same name.
+func bind(ctx context.Context, client dynamic.Interface, role string) error {
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
 		ObjectMeta: metav1.ObjectMeta{Name: "testbed:" + role},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: role}},
 	})
 	if err != nil {
 		return err
@@ -155,22 +130,7 @@ func apply(ctx context.Context, client dynamic.Interface, resource schema.GroupV
 	return nil
 }
 
-// readManifest returns the objects of a YAML file, none where there is no such file.
-func readManifest(from fs.FS, file string) ([]*unstructured.Unstructured, error) {
-	data, err := fs.ReadFile(from, file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	objects, err := decode(data)
-	if err != nil {
-		return nil, fmt.Errorf("deploy/%s: %w", file, err)
-	}
-	return objects, nil
-}
-
+// decode returns the objects of a YAML file.
 func decode(data []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)

@@ -15,23 +15,16 @@ type user struct {
 	groups []string
 }
 
-// The names of Floe's own users; deploy/rbac's roles are bound to the last two.
-const (
-	userSim     = "floe-sim"
-	userKwok    = "kwok"
-	userWorker  = "floe-worker"
-	userWatcher = "floe-watcher"
-)
-
-// The controller manager's and the scheduler's roles come with Kubernetes.
+// The controller manager's and the scheduler's roles come with Kubernetes; the others have the role of their own name, of
+// roles.yaml and deploy/rbac.
 var users = []user{
 	{file: "admin", name: "floe-testbed-admin", groups: []string{"system:masters"}},
 	{file: "controller-manager", name: "system:kube-controller-manager"},
 	{file: "scheduler", name: "system:kube-scheduler"},
-	{file: "kwok", name: userKwok},
-	{file: "sim", name: userSim},
-	{file: "worker", name: userWorker},
-	{file: "watcher", name: userWatcher},
+	{file: "kwok", name: "floe-testbed-kwok"},
+	{file: "sim", name: "floe-testbed-sim"},
+	{file: "worker", name: "floe-worker"},
+	{file: "watcher", name: "floe-watcher"},
 }
 
 func (tb *Testbed) kubeconfig(file string) string {
