@@ -87,7 +87,7 @@ type NodePoolSpec struct {
 	// Reserved is what the kubelet keeps from pods on each machine (kube-reserved, system-reserved and the hard
 	// eviction threshold together): cpu, memory, ephemeral-storage.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:validation:MaxProperties=10
 	// +kubebuilder:validation:XValidation:rule="self.all(name, name in ['cpu','memory','ephemeral-storage'])",message="want cpu, memory and ephemeral-storage only"
 	Reserved corev1.ResourceList `json:"reserved,omitempty"`
 
@@ -100,7 +100,7 @@ type NodePoolSpec struct {
 
 	// Limits bound the whole pool: cpu, memory, and `nodes`.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:validation:MaxProperties=10
 	// +kubebuilder:validation:XValidation:rule="self.all(name, name in ['cpu','memory','nodes'])",message="want cpu, memory and nodes only"
 	Limits corev1.ResourceList `json:"limits,omitempty"`
 
