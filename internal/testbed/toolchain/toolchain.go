@@ -145,6 +145,15 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "floe"), nil
 }
 
+// Clean removes everything that was built from the cache, and nothing else that may be in its folder.
+func Clean() error {
+	cache, err := CacheDir()
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(filepath.Join(cache, "tools")), os.RemoveAll(filepath.Join(cache, "programs")))
+}
+
 // Root is the folder of Floe's checkout: $FLOE_ROOT, or else the first folder with the go.mod of floe.dev/floe on the
 // way up from the working directory, and then from the running program.
 func Root() (string, error) {

@@ -176,6 +176,19 @@ func TestCacheDir(t *testing.T) {
 	require.Equal(t, "/somewhere", dir)
 }
 
+func TestCleanRemovesWhatWasBuiltOnly(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("FLOE_CACHE", cache)
+	for _, path := range []string{"tools/etcd-1/etcd", "programs/2/floe", "mine"} {
+		write(t, filepath.Join(cache, path), "")
+	}
+	require.NoError(t, Clean())
+	require.FileExists(t, filepath.Join(cache, "mine"))
+	require.NoDirExists(t, filepath.Join(cache, "tools"))
+	require.NoDirExists(t, filepath.Join(cache, "programs"))
+	require.NoError(t, Clean())
+}
+
 // Every tool's module must name its package, or plan would build something that is not pinned.
 func TestEveryToolIsPinned(t *testing.T) {
 	root, err := Root()
