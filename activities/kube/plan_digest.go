@@ -16,7 +16,7 @@ const maxDigest = 64 << 10
 func fitDigest(d *contract.PlanDigest, launches int) {
 	for _, shrink := range []func(*contract.PlanDigest){
 		func(*contract.PlanDigest) {},
-		podNames(3), podNames(0), unplaceable(10), types(20), unplaceable(3), types(10),
+		keepPods(3), keepPods(0), keepReasons(10), keepTypes(20), keepReasons(3), keepTypes(10),
 	} {
 		shrink(d)
 		if digestSize(d) <= maxDigest {
@@ -44,7 +44,7 @@ func digestSize(d *contract.PlanDigest) int {
 	return len(encoded)
 }
 
-func podNames(n int) func(*contract.PlanDigest) {
+func keepPods(n int) func(*contract.PlanDigest) {
 	return func(d *contract.PlanDigest) {
 		for i := range d.Launches {
 			d.Launches[i].Pods = first(d.Launches[i].Pods, n)
@@ -52,7 +52,7 @@ func podNames(n int) func(*contract.PlanDigest) {
 	}
 }
 
-func unplaceable(n int) func(*contract.PlanDigest) {
+func keepReasons(n int) func(*contract.PlanDigest) {
 	return func(d *contract.PlanDigest) {
 		d.Unplaceable = first(d.Unplaceable, n)
 		for i := range d.Unplaceable {
@@ -62,7 +62,7 @@ func unplaceable(n int) func(*contract.PlanDigest) {
 	}
 }
 
-func types(n int) func(*contract.PlanDigest) {
+func keepTypes(n int) func(*contract.PlanDigest) {
 	return func(d *contract.PlanDigest) {
 		for i := range d.Launches {
 			d.Launches[i].InstanceTypes = first(d.Launches[i].InstanceTypes, n)

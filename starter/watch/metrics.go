@@ -1,0 +1,54 @@
+package watch
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are what the watcher counts of itself.
+type metrics struct {
+	signals *prometheus.CounterVec // by signal and result
+	batches *prometheus.CounterVec // by reason
+	polls   *prometheus.CounterVec // by account and result
+	waiting prometheus.Gauge
+	told    prometheus.Histogram
+	bound   prometheus.Histogram
+}
+
+func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error) {
+	of := prometheus.Labels{"cluster": cluster}
+	m := &metrics{
+		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "floe_watch_signals_total", ConstLabels: of,
+			Help: "Signals to workflows, by result: sent, unheard (no such workflow runs) or error.",
+		}, []string{"signal", "result"}),
+		batches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "floe_watch_demand_batches_total", ConstLabels: of,
+			Help: "Demands signaled to the Provisioner, by reason.",
+		}, []string{"reason"}),
+		polls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "floe_watch_ec2_polls_total", ConstLabels: of,
+			Help: "Looks at EC2, by account and result: ok or error.",
+		}, []string{"account", "result"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "floe_watch_pods_waiting", ConstLabels: of,
+			Help: "Pods that need room now.",
+		}),
+		told: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "floe_watch_first_sight_to_signal_seconds", ConstLabels: of,
+			Help:    "From the first sight of a batch's oldest pod until the Provisioner was signaled.",
+			Buckets: []float64{.1, .15, .2, .3, .5, .75, 1, 1.25, 1.5, 2, 5, 15, 60, 300},
+		}),
+		bound: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "floe_watch_first_sight_to_bound_seconds", ConstLabels: of,
+			Help:    "From the first sight of a batch's oldest pod until its last pod was bound or gone.",
+			Buckets: []float64{.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800},
+		}),
+	}
+	if registry == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.signals, m.batches, m.polls, m.waiting, m.told, m.bound} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,204 @@
+package watch
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
+
+	"floe.dev/floe/activities/kube"
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// signalers is how many nodes are signaled at the same time. A signal takes Temporal some milliseconds.
+const signalers = 16
+
+// nodes tells each Node workflow what changed of its Node and its instance. It is level-triggered: an event only says
+// which instance to look at, and what is told is what is there at that moment. The queue hands out an instance to one
+// signaler at a time, so the news of one node stays in order.
+type nodes struct {
+	cluster   *kube.Cluster
+	temporal  Temporal
+	instances *instances
+	timing    Timing
+	metrics   *metrics
+	quiet     quiet
+	queue     workqueue.TypedRateLimitingInterface[string] // of instance ids
+	process   string
+	keys      atomic.Int64
+
+	mu   sync.Mutex
+	told map[string]told // by instance
+}
+
+// told is what a Node workflow was told last.
+type told struct {
+	node  contract.KubeNode
+	state string
+	// unheard is since when news could not be delivered because no such workflow runs. Zero where all is delivered.
+	unheard time.Time
+}
+
+func newNodes(c *kube.Cluster, temporal Temporal, i *instances, timing Timing, m *metrics, log *slog.Logger) *nodes {
+	return &nodes{
+		cluster: c, temporal: temporal, instances: i, timing: timing, metrics: m, quiet: quiet{log: log},
+		queue:   workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, mostRetry)),
+		process: rand.Text(), told: map[string]told{},
+	}
+}
+
+// changed takes a Node that is new, has changed or is gone.
+func (n *nodes) changed(node *corev1.Node) {
+	if instance, ok := contract.InstanceOfProviderID(node.Spec.ProviderID); ok {
+		n.look(instance)
+	}
+}
+
+// look has an instance looked at soon.
+func (n *nodes) look(instance string) { n.queue.AddAfter(instance, n.timing.Coalesce) }
+
+// run signals until ctx ends.
+func (n *nodes) run(ctx context.Context) {
+	var running sync.WaitGroup
+	for range signalers {
+		running.Go(func() {
+			for {
+				instance, shutdown := n.queue.Get()
+				if shutdown {
+					return
+				}
+				n.tell(ctx, instance)
+				n.queue.Done(instance)
+			}
+		})
+	}
+	<-ctx.Done()
+	n.queue.ShutDown()
+	running.Wait()
+}
+
+// tell signals what is new of an instance, if anything is and if it is ours.
+func (n *nodes) tell(ctx context.Context, instance string) {
+	n.mu.Lock()
+	before, known := n.told[instance]
+	n.mu.Unlock()
+	now := before
+	seen := contract.Observation{At: time.Now()}
+
+	node, there := n.cluster.NodeOfInstance(instance)
+	owned := known || n.instances.owns(instance)
+	switch {
+	case there && (owned || ours(node)):
+		if view := kube.ViewNode(node); !reflect.DeepEqual(view, before.node) {
+			now.node, seen.Node = view, &view
+		}
+	case before.node.Exists:
+		now.node.Exists = false
+		seen.Node = &contract.KubeNode{Name: before.node.Name, UID: before.node.UID}
+	}
+	if state := n.instances.state(instance); state != "" && state != before.state {
+		now.state, seen.InstanceState = state, state
+	}
+	if seen.Node == nil && seen.InstanceState == "" {
+		n.forget(instance, before)
+		return
+	}
+
+	n.keys.Add(1)
+	seen.Key = fmt.Sprintf("%s-%d", n.process, n.keys.Load())
+	err := n.signal(ctx, instance, seen)
+	switch {
+	case err == nil:
+		n.metrics.signals.WithLabelValues(contract.SignalObserved, "sent").Inc()
+	case ctx.Err() != nil:
+		return
+	case notFound(err):
+		n.metrics.signals.WithLabelValues(contract.SignalObserved, "unheard").Inc()
+		if n.mayBeHeard(instance, now, before.unheard, seen.At) {
+			return
+		}
+	default:
+		n.metrics.signals.WithLabelValues(contract.SignalObserved, "error").Inc()
+		n.quiet.warn("cannot signal a Node workflow, trying again", "workflow", contract.NodeID(n.cluster.Name(), instance), "error", err)
+		n.queue.AddRateLimited(instance)
+		return
+	}
+	now.unheard = time.Time{}
+	n.mu.Lock()
+	n.told[instance] = now
+	n.mu.Unlock()
+	n.queue.Forget(instance)
+	n.forget(instance, now)
+}
+
+// mayBeHeard reports whether news that no workflow took is worth another try, and has it made: the workflow starts a
+// moment after its instance, but not for an instance that is gone already.
+func (n *nodes) mayBeHeard(instance string, now told, since, at time.Time) bool {
+	if ended(now.state) && !now.node.Exists {
+		return false
+	}
+	if since.IsZero() {
+		since = at
+	}
+	if at.Sub(since) >= n.timing.Unheard {
+		return false
+	}
+	n.mu.Lock()
+	before := n.told[instance]
+	before.unheard = since
+	n.told[instance] = before
+	n.mu.Unlock()
+	n.queue.AddRateLimited(instance)
+	return true
+}
+
+// forget drops what is kept of an instance that is gone in both worlds.
+func (n *nodes) forget(instance string, last told) {
+	if last.node.Exists || !ended(last.state) && n.instances.owns(instance) {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.instances.owns(instance) {
+		delete(n.told, instance)
+	}
+	n.queue.Forget(instance)
+}
+
+func (n *nodes) signal(ctx context.Context, instance string, seen contract.Observation) error {
+	ctx, cancel := context.WithTimeout(ctx, signalTimeout)
+	defer cancel()
+	return n.temporal.SignalWorkflow(ctx, contract.NodeID(n.cluster.Name(), instance), "", contract.SignalObserved, seen)
+}
+
+// notFound reports whether no such workflow runs: it has not started, or has ended.
+func notFound(err error) bool {
+	var missing *serviceerror.NotFound
+	return errors.As(err, &missing)
+}
+
+// ours reports whether a Node says itself that it belongs to Floe: it is registered, or waits to be.
+func ours(node *corev1.Node) bool {
+	if node.Labels[v1alpha1.LabelPool] != "" {
+		return true
+	}
+	for _, taint := range node.Spec.Taints {
+		if taint.Key == v1alpha1.TaintUnregistered {
+			return true
+		}
+	}
+	return false
+}
+
+// ended reports whether EC2's word means that the instance will never be again.
+func ended(state string) bool { return state == "terminated" || state == contract.InstanceGone }

@@ -1,0 +1,164 @@
+// Package watch is `floe watch`: it looks at a cluster and at EC2 and signals what changed, so that no workflow polls.
+// It keeps nothing that it cannot see again after a restart, and touches nothing.
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/client"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"floe.dev/floe/activities/kube"
+	"floe.dev/floe/api/contract"
+)
+
+// Temporal is the part of Temporal's client that the watcher needs. Every client.Client has it.
+type Temporal interface {
+	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
+		options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun, error)
+	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
+}
+
+// EC2 lists a cluster's instances in an account, the terminated of the last hour included.
+type EC2 interface {
+	Instances(ctx context.Context, account, cluster string) ([]contract.Instance, error)
+}
+
+// Options are what a watcher is made of.
+type Options struct {
+	// Cluster to watch. Run starts it.
+	Cluster  *kube.Cluster
+	Temporal Temporal
+	// EC2 and the names of the Accounts in which the cluster has machines. Without accounts EC2 is not looked at.
+	EC2      EC2
+	Accounts []string
+	// Metrics is where the watcher's metrics are registered; nil for nowhere.
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+	// Timing; what is zero has its default.
+	Timing Timing
+}
+
+// Timing is every duration of the watcher.
+type Timing struct {
+	// A batch of pods is told when none has come for BatchIdle, or BatchMax after its first. Defaults 100 ms and 1 s.
+	BatchIdle, BatchMax time.Duration
+	// Coalesce is how long changes of one node are gathered into one signal. Default 50 ms.
+	Coalesce time.Duration
+	// Unheard is how long news is offered to a Node workflow that does not run (yet). Default 2 min.
+	Unheard time.Duration
+	// EC2Fast and EC2Slow are the intervals of the EC2 loop: while anything is in transition, and otherwise. Defaults
+	// 1 s and 15 s.
+	EC2Fast, EC2Slow time.Duration
+	// Expect is how long after a demand machines are expected to appear in EC2. Default 1 min.
+	Expect time.Duration
+	// DescribeLag is how long EC2 may not show an instance that exists. Default 60 s.
+	DescribeLag time.Duration
+}
+
+func (t Timing) withDefaults() Timing {
+	for _, d := range []struct {
+		field    *time.Duration
+		fallback time.Duration
+	}{
+		{&t.BatchIdle, 100 * time.Millisecond},
+		{&t.BatchMax, time.Second},
+		{&t.Coalesce, 50 * time.Millisecond},
+		{&t.Unheard, 2 * time.Minute},
+		{&t.EC2Fast, time.Second},
+		{&t.EC2Slow, 15 * time.Second},
+		{&t.Expect, time.Minute},
+		{&t.DescribeLag, time.Minute},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.fallback
+		}
+	}
+	return t
+}
+
+// Run watches until ctx ends, and then returns nil. Nothing that fails on the way ends it: the API server, Temporal and
+// EC2 may be down at any time, also at the start.
+func Run(ctx context.Context, o Options) error {
+	if o.Cluster == nil || o.Temporal == nil {
+		return errors.New("watch: a cluster and a Temporal client are needed")
+	}
+	if len(o.Accounts) > 0 && o.EC2 == nil {
+		return errors.New("watch: accounts are named, but there is nothing to ask EC2 with")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	o.Timing = o.Timing.withDefaults()
+	log := o.Log.With("cluster", o.Cluster.Name())
+	metrics, err := newMetrics(o.Metrics, o.Cluster.Name())
+	if err != nil {
+		return err
+	}
+
+	instances := newInstances(o.Cluster, o.EC2, o.Timing, metrics, log)
+	nodes := newNodes(o.Cluster, o.Temporal, instances, o.Timing, metrics, log)
+	demand := newDemand(o.Cluster.Name(), o.Temporal, o.Timing, metrics, log)
+	demand.sent = instances.expect
+	if err := handle(o.Cluster, demand, nodes); err != nil {
+		return err
+	}
+
+	o.Cluster.Start(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { demand.run(ctx) })
+	running.Go(func() { nodes.run(ctx) })
+	for _, account := range o.Accounts {
+		running.Go(func() { instances.run(ctx, account, nodes.look) })
+	}
+	running.Wait()
+	return nil
+}
+
+// handle connects the cluster's events to those who care.
+func handle(c *kube.Cluster, d *demand, n *nodes) error {
+	_, err := c.Pods().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { d.pod(obj.(*corev1.Pod)) },
+		UpdateFunc: func(_, obj any) { d.pod(obj.(*corev1.Pod)) },
+		DeleteFunc: func(obj any) {
+			if pod, ok := kube.Deleted[*corev1.Pod](obj); ok {
+				d.podGone(pod)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = c.Pools().AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(_ any, initial bool) {
+			if !initial {
+				d.poolChanged()
+			}
+		},
+		UpdateFunc: func(before, after any) {
+			if before.(*kube.Pool).Generation != after.(*kube.Pool).Generation {
+				d.poolChanged()
+			}
+		},
+		DeleteFunc: func(any) { d.poolChanged() },
+	})
+	if err != nil {
+		return err
+	}
+	_, err = c.Nodes().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { n.changed(obj.(*corev1.Node)) },
+		UpdateFunc: func(_, obj any) { n.changed(obj.(*corev1.Node)) },
+		DeleteFunc: func(obj any) {
+			if node, ok := kube.Deleted[*corev1.Node](obj); ok {
+				n.changed(node)
+			}
+		},
+	})
+	return err
+}
