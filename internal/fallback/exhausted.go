@@ -9,17 +9,16 @@ import (
 
 // Exhausted says in words why a chain that was walked to its end did not bring all machines.
 func Exhausted(v contract.ScaleUpView) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "the chain's end is reached with %d of %d machines", len(v.Instances), v.Count)
+	said := []string{fmt.Sprintf("the chain's end is reached with %d of %d machines", len(v.Instances), v.Count)}
 	if v.Chain != nil {
 		for _, step := range v.Chain.Steps {
 			if step.Skipped != "" {
-				fmt.Fprintf(&b, "; step %d (%s) was skipped: %s", step.Index+1, step.CapacityType, step.Skipped)
+				said = append(said, fmt.Sprintf("step %d (%s) was skipped: %s", step.Index+1, step.CapacityType, step.Skipped))
 			}
 		}
 	}
 	for _, h := range v.Hops {
-		fmt.Fprintf(&b, "; hop %d (%s): %s", h.Number, h.CapacityType, contract.Answers(h))
+		said = append(said, fmt.Sprintf("hop %d (%s): %s", h.Number, h.CapacityType, contract.Answers(h)))
 	}
-	return b.String()
+	return strings.Join(said, "; ")
 }

@@ -67,14 +67,19 @@ func Exhausted(s *contract.ProvisionerState, scaleUp string) {
 	compact(s)
 }
 
-// Drop takes instances out: their Node was seen by a plan, or they are gone.
-func Drop(s *contract.ProvisionerState, instances ...string) {
+// Drop takes instances out: their Node was seen by a plan, or they are gone. It reports whether any was there.
+func Drop(s *contract.ProvisionerState, instances ...string) bool {
+	dropped := false
 	for i := range s.Ledger {
-		s.Ledger[i].Instances = slices.DeleteFunc(s.Ledger[i].Instances, func(in contract.Instance) bool {
+		e := &s.Ledger[i]
+		before := len(e.Instances)
+		e.Instances = slices.DeleteFunc(e.Instances, func(in contract.Instance) bool {
 			return slices.Contains(instances, in.ID)
 		})
+		dropped = dropped || len(e.Instances) < before
 	}
 	compact(s)
+	return dropped
 }
 
 // Expire closes launches that have been open since before now − Lost, and returns the ids of their ScaleUps.
@@ -94,7 +99,7 @@ func Expire(s *contract.ProvisionerState, now time.Time) []string {
 func FromEvent(ev contract.LaunchEvent) contract.LedgerEntry {
 	return contract.LedgerEntry{
 		ScaleUp: ev.ScaleUp, Pool: ev.Pool, Purpose: ev.Purpose, Open: ev.Open,
-		Requests: ev.Requests, InstanceTypes: ev.InstanceTypes, Zones: ev.Zones,
+		Requests: ev.Requests, InstanceTypes: ev.InstanceTypes, Zones: ev.Zones, CapacityTypes: ev.CapacityTypes,
 	}
 }
 
@@ -102,7 +107,7 @@ func FromEvent(ev contract.LaunchEvent) contract.LedgerEntry {
 func FromPlan(scaleUp string, l contract.PlannedLaunch) contract.LedgerEntry {
 	return contract.LedgerEntry{
 		ScaleUp: scaleUp, Pool: l.Pool, Purpose: contract.PurposeDemand, Open: l.Count, PodCount: l.PodCount,
-		Requests: l.Requests, InstanceTypes: l.InstanceTypes, Zones: l.Zones,
+		Requests: l.Requests, InstanceTypes: l.InstanceTypes, Zones: l.Zones, CapacityTypes: l.CapacityTypes,
 	}
 }
 

@@ -1,0 +1,85 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"floe.dev/floe/api/contract"
+)
+
+// scaleUpDetails is a ScaleUp's current details: markdown for the UI.
+func scaleUpDetails(v contract.ScaleUpView, trouble string) string {
+	var b strings.Builder
+	sayf(&b, "**%d of %d** machines of pool `%s` (%s): %s.", len(v.Instances), v.Count, v.Pool, v.Purpose, v.Phase)
+	for _, line := range []string{trouble, v.Next, v.Reason} {
+		if line != "" {
+			b.WriteString("\n\n" + line)
+		}
+	}
+	if len(v.Hops) > 0 {
+		b.WriteString("\n\n| hop | step | capacity | asked | got | answers |\n|---|---|---|---|---|---|\n")
+		for _, h := range v.Hops {
+			sayf(&b, "| %d | %d | %s | %d | %d | %s |\n", h.Number, h.Step+1, h.CapacityType, h.Asked, h.Got, contract.Answers(h))
+		}
+	}
+	return b.String()
+}
+
+// provisionerDetails is a Provisioner's current details.
+func provisionerDetails(v contract.ProvisionerView) string {
+	var b strings.Builder
+	b.WriteString(v.Doing)
+	if v.Trouble != "" {
+		b.WriteString("\n\n**Trouble:** " + v.Trouble)
+	}
+	if p := v.LastPlan; p != nil {
+		sayf(&b, "\n\nPlan `%s` at %s: %d pods need room: %d fit on nodes there are, %d on launches in flight, %d on %d new launches ($%.3f/h), %d cannot be placed.",
+			p.Plan, p.At.UTC().Format(time.RFC3339), p.Pending, p.OnNodes, p.InFlight, p.Launched, len(p.Launches), p.USDPerHour, p.UnplaceableCount)
+		for _, problem := range p.Problems {
+			b.WriteString("\n- " + problem)
+		}
+		for _, u := range p.Unplaceable {
+			sayf(&b, "\n- `%s`%s: %s", u.Pod, more(u.Count), strings.Join(u.Reasons, "; "))
+		}
+	}
+	if len(v.Ledger) > 0 {
+		b.WriteString("\n\n| launch in flight | pool | to come | launched |\n|---|---|---|---|\n")
+		for _, e := range v.Ledger {
+			sayf(&b, "| `%s` | %s | %d | %d |\n", e.ScaleUp, e.Pool, e.Open, len(e.Instances))
+		}
+	}
+	return b.String()
+}
+
+// nodeDetails is a Node's current details.
+func nodeDetails(v contract.NodeView) string {
+	var b strings.Builder
+	name := "not registered"
+	if v.Node != nil {
+		name = "`" + v.Node.Name + "`"
+	}
+	sayf(&b, "**%s** since %s. Node %s on `%s`: %s %s in %s at $%.4f/h, pool `%s`.",
+		v.Phase, v.Since[v.Phase].UTC().Format(time.RFC3339), name, v.Instance.ID,
+		v.Instance.CapacityType, v.Instance.InstanceType, v.Instance.Zone, v.Instance.USDPerHour, v.Pool)
+	if v.Reason != "" {
+		b.WriteString("\n\nIt leaves because " + v.Reason + ".")
+	}
+	if v.Trouble != "" {
+		b.WriteString("\n\n**Trouble:** " + v.Trouble)
+	}
+	for _, note := range v.Notes {
+		b.WriteString("\n- " + note)
+	}
+	return b.String()
+}
+
+func more(count int) string {
+	if count <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d alike", count-1)
+}
+
+// sayf is fmt.Fprintf by way of Sprintf, which workflowcheck knows to be deterministic.
+func sayf(b *strings.Builder, format string, args ...any) { b.WriteString(fmt.Sprintf(format, args...)) }

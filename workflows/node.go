@@ -1,0 +1,290 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/ledger"
+	"floe.dev/floe/internal/lifecycle"
+)
+
+// Node is one life: an EC2 instance and the Kubernetes Node on it, from launch to termination. The watcher signals what
+// it observes; a slow timer looks again in case a signal was missed. Every phase is in the store under one id, written
+// by this workflow alone.
+func Node(ctx workflow.Context, in contract.NodeInput) (*contract.NodeView, error) {
+	n, err := newNode(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return n.run(ctx)
+}
+
+type node struct {
+	in    contract.NodeInput
+	state contract.NodeState
+	info  *workflow.Info
+
+	observed, drains, terminates, force workflow.ReceiveChannel
+
+	forced bool
+	turns  int
+	look   timer
+	looks  int // looks in this phase
+	record recorder
+	saved  contract.Phase // phase of the last record
+	told   []workflow.Future
+}
+
+const (
+	// registrationDefault applies where the input names no timeout (started by hand).
+	registrationDefault = 15 * time.Minute
+	// firstLook is how long a machine that is coming up may be silent before it is looked at; doubled each time.
+	firstLook = 2 * time.Minute
+	// slowLook is the same for a node in service.
+	slowLook = time.Hour
+)
+
+func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
+	if in.Cluster == "" || in.Pool == "" || in.Instance.ID == "" {
+		return nil, temporal.NewNonRetryableApplicationError("cluster, pool and instance.id are needed", contract.ErrInvalidInput, nil)
+	}
+	if in.RegistrationTimeout <= 0 {
+		in.RegistrationTimeout = registrationDefault
+	}
+	n := &node{in: in, info: workflow.GetInfo(ctx), look: timer{summary: "look again, in case a signal was missed"}}
+	if in.State != nil {
+		n.state = *in.State
+		n.saved = n.state.Phase
+	} else {
+		n.state = contract.NodeState{
+			Phase: contract.PhaseLaunching, Since: map[contract.Phase]time.Time{contract.PhaseLaunching: workflow.Now(ctx)},
+			Instance: in.Instance.State,
+		}
+		if in.Surplus != "" {
+			n.state.Operation = &contract.Operation{Kind: contract.SignalTerminate, Reason: in.Surplus}
+		}
+	}
+	signal := func(name, description string) workflow.ReceiveChannel {
+		return workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
+	}
+	n.observed = signal(contract.SignalObserved, "What the watcher saw of the Node or of the instance.")
+	n.drains = signal(contract.SignalDrain, `Empty the node and keep it cordoned: {"request": "…", "reason": "…"}`)
+	n.terminates = signal(contract.SignalTerminate, `Drain, then terminate: {"request": "…", "reason": "…"}`)
+	n.force = signal(contract.SignalForceContinueAsNew, "Continue as new at the next chance; the operator's lever.")
+	return n, n.handlers(ctx)
+}
+
+func (n *node) handlers(ctx workflow.Context) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, contract.QueryLife, func() (contract.NodeView, error) { return n.view(), nil },
+		workflow.QueryHandlerOptions{Description: "The node's life so far: phases and when they began, the Node, the instance."})
+	if err != nil {
+		return err
+	}
+	for _, update := range []struct{ kind, description string }{
+		{contract.UpdateDrain, "Empty the node and keep it cordoned."},
+		{contract.UpdateTerminate, "Drain, then terminate."},
+	} {
+		kind := update.kind
+		handle := func(_ workflow.Context, op contract.Operation) (contract.OperationResult, error) {
+			return n.accept(kind, op), nil
+		}
+		if err := workflow.SetUpdateHandlerWithOptions(ctx, kind, handle, workflow.UpdateHandlerOptions{
+			Description: update.description, Validator: func(op contract.Operation) error { return n.refuses(kind, op) },
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
+	n.record.run(ctx)
+	for {
+		n.hear(ctx)
+		step := lifecycle.Next(n.state, workflow.Now(ctx), n.registerBy())
+		n.enter(ctx, step)
+		n.save()
+		switch {
+		case step.Act == lifecycle.Leave || step.Act == lifecycle.Close:
+			return n.leave(ctx, step)
+		case step.Act == lifecycle.Register:
+			n.register(ctx)
+		case n.state.Operation != nil:
+			n.drain(ctx)
+		case step.Phase == contract.PhaseInitialized && len(lifecycle.Blocking(n.state)) == 0:
+			continue // on to ready
+		case n.full() && n.record.idle() && workflow.AllHandlersFinished(ctx):
+			next := n.in
+			next.State = &n.state
+			return nil, workflow.NewContinueAsNewError(ctx, contract.WorkflowNode, next)
+		default:
+			if err := n.wait(ctx); err != nil {
+				return nil, err
+			}
+		}
+		n.turns++
+	}
+}
+
+// wait until there is something to do.
+func (n *node) wait(ctx workflow.Context) error {
+	n.describe(ctx)
+	n.look.at(ctx, n.nextLook(ctx))
+	err := workflow.Await(ctx, func() bool {
+		return n.heard() || n.state.Operation != nil || n.look.fired() || (n.full() && n.record.idle() && workflow.AllHandlersFinished(ctx))
+	})
+	if err == nil && n.look.fired() {
+		n.lookAgain(ctx)
+	}
+	return err
+}
+
+// enter puts the node into a step's phase.
+func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
+	if step.Reason != "" {
+		n.state.Reason = step.Reason
+	}
+	if step.Phase == n.state.Phase {
+		return
+	}
+	n.state.Phase, n.looks = step.Phase, 0
+	n.state.Since[step.Phase] = workflow.Now(ctx)
+	n.look.at(ctx, time.Time{})
+	switch step.Phase {
+	case contract.PhaseReady, contract.PhaseTerminating, contract.PhaseTerminated: // the phases people search for
+		if err := workflow.UpsertTypedSearchAttributes(ctx, keyword(contract.AttributePhase, string(step.Phase))); err != nil {
+			workflow.GetLogger(ctx).Warn("search attribute is not set", "error", err)
+		}
+	}
+}
+
+// save records the phases that people ask for later. The two that a healthy machine passes within a second are in the
+// next record's times.
+func (n *node) save() {
+	switch n.state.Phase {
+	case contract.PhaseRegistered, contract.PhaseInitialized:
+		return
+	}
+	if n.saved != n.state.Phase {
+		n.saved = n.state.Phase
+		n.record.want(n)
+	}
+}
+
+// register puts the pool's labels and taints on the Node and opens it to pods.
+func (n *node) register(ctx workflow.Context) {
+	o := quick(contract.KubeTaskQueue(n.in.Cluster), "put the pool's labels and taints on "+n.state.Node.Name)
+	result, err := registerActivity.run(ctx, o, contract.RegisterInput{
+		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, Instance: n.in.Instance,
+	})
+	if err == nil {
+		n.state.Registered, n.state.Node, n.state.StartupTaints, n.state.Trouble = true, &result.Node, result.StartupTaints, ""
+		if result.Unguarded {
+			n.state.Notes = append(n.state.Notes, "The Node came without the taint floe.dev/unregistered: pods may have slipped in before the pool's labels and taints were on. Put --register-with-taints=floe.dev/unregistered=true:NoExecute into the launch template's user data.")
+		}
+		return
+	}
+	if n.state.Trouble = words(err); errorType(err) == contract.ErrNodeNotFound {
+		n.state.Node = nil // deleted meanwhile, or not there yet: what the watcher sees next decides
+	}
+	n.pause(ctx)
+}
+
+// pause waits after a failure, longer each time, or until there is news.
+func (n *node) pause(ctx workflow.Context) {
+	n.looks++
+	n.describe(ctx)
+	_, _ = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout: lifecycle.Backoff(n.looks), TimerOptions: workflow.TimerOptions{Summary: "try again"},
+	}, n.heard)
+}
+
+// lookAgain reads the Node and the instance, for a signal may have been missed.
+func (n *node) lookAgain(ctx workflow.Context) {
+	n.looks++
+	kube := quick(contract.KubeTaskQueue(n.in.Cluster), "look at the Node again")
+	if seen, err := readNodeActivity.run(ctx, kube, contract.ReadNodeInput{Cluster: n.in.Cluster, ProviderID: n.in.Instance.ProviderID()}); err == nil {
+		n.observe(contract.Observation{Node: &seen})
+	} else {
+		n.state.Trouble = words(err)
+	}
+	if n.state.Phase == contract.PhaseReady {
+		return // the watcher's DescribeInstances loop tells of instances that go
+	}
+	o := quick(contract.AWSTaskQueue(n.in.Account, n.in.Region, contract.ClassRead), "look at the instance again")
+	if seen, err := describeActivity.run(ctx, o, n.instance()); err == nil {
+		n.observe(contract.Observation{InstanceState: seen.State})
+	}
+}
+
+func (n *node) nextLook(ctx workflow.Context) time.Time {
+	if n.look.future != nil && !n.look.fired() {
+		return n.look.due
+	}
+	now := workflow.Now(ctx)
+	if n.state.Phase == contract.PhaseReady {
+		return now.Add(slowLook)
+	}
+	at := now.Add(min(slowLook, firstLook<<min(n.looks, 10)))
+	if by := n.registerBy(); n.state.Phase == contract.PhaseLaunching && at.After(by) && by.After(now) {
+		return by
+	}
+	return at
+}
+
+func (n *node) registerBy() time.Time {
+	return n.state.Since[contract.PhaseLaunching].Add(n.in.RegistrationTimeout)
+}
+
+func (n *node) heard() bool {
+	return n.observed.Len() > 0 || n.drains.Len() > 0 || n.terminates.Len() > 0 || n.force.Len() > 0
+}
+
+func (n *node) full() bool {
+	return n.forced || n.info.GetContinueAsNewSuggested() || (n.in.MaxTurns > 0 && n.turns >= n.in.MaxTurns)
+}
+
+// hear drains every signal into the state.
+func (n *node) hear(workflow.Context) {
+	drain(n.observed, func(o contract.Observation) {
+		if ledger.FirstSight(&n.state.Seen, o.Key) {
+			n.observe(o)
+		}
+	})
+	drain(n.drains, func(op contract.Operation) { n.ask(contract.SignalDrain, op) })
+	drain(n.terminates, func(op contract.Operation) { n.ask(contract.SignalTerminate, op) })
+	drain(n.force, func(struct{}) { n.forced = true })
+}
+
+// observe takes in what was seen. A Node that was never seen and does not exist is no news.
+func (n *node) observe(o contract.Observation) {
+	if o.Node != nil && (o.Node.Exists || n.state.Node != nil) {
+		seen := *o.Node
+		if !seen.Exists {
+			seen.Name, seen.UID = n.state.Node.Name, n.state.Node.UID
+		}
+		n.state.Node = &seen
+	}
+	if o.InstanceState != "" {
+		n.state.Instance = o.InstanceState
+	}
+}
+
+func (n *node) instance() contract.InstanceInput {
+	return contract.InstanceInput{Account: n.in.Account, Region: n.in.Region, Cluster: n.in.Cluster, Instance: n.in.Instance.ID}
+}
+
+func (n *node) view() contract.NodeView {
+	return contract.NodeView{
+		Cluster: n.in.Cluster, Pool: n.in.Pool, Instance: n.in.Instance,
+		ScaleUp: n.in.ScaleUp, Plan: n.in.Plan, NodeState: n.state,
+	}
+}
+
+func (n *node) describe(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, nodeDetails(n.view())) }
+
+func (n *node) id() string { return fmt.Sprintf("%s/%s", n.in.Cluster, n.in.Instance.ID) }

@@ -1,0 +1,99 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/lifecycle"
+)
+
+// leave ends the life: drain, terminate, wait until EC2 says so, delete the Node, tell the Provisioner, record. Each part
+// is tried until it succeeds: a node never leaves halfway. Where the machine is gone already, there is nothing to drain.
+func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeView, error) {
+	n.describe(ctx)
+	op := contract.Operation{Reason: n.state.Reason}
+	if n.state.Operation != nil {
+		op = *n.state.Operation
+	}
+	if step.Act == lifecycle.Leave {
+		if n.state.Node != nil && n.state.Node.Exists {
+			if _, err := n.drained(ctx, op); err != nil {
+				n.state.Notes = append(n.state.Notes, "The drain failed: "+words(err))
+			}
+		}
+		n.terminate(ctx)
+	}
+	n.awaitGone(ctx)
+	n.deleteNode(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err // canceled by a person: what is left is the sweep's
+	}
+	n.enter(ctx, lifecycle.Step{Phase: contract.PhaseTerminated, Act: lifecycle.Close, Reason: n.state.Reason})
+	n.state.Operation = nil
+	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.ProvisionerID(n.in.Cluster), "", contract.SignalGone, contract.Gone{
+		Key: n.info.WorkflowExecution.ID + "/gone", Instance: n.in.Instance.ID, Reason: n.state.Reason,
+	}))
+	n.reply(ctx, op, "terminated")
+	n.save()
+	n.describe(ctx)
+	for _, signal := range n.told {
+		if err := signal.Get(ctx, nil); err != nil {
+			workflow.GetLogger(ctx).Info("nobody took the news that this node is gone", "error", err)
+		}
+	}
+	if err := workflow.Await(ctx, n.record.idle); err != nil {
+		return nil, err
+	}
+	view := n.view()
+	return &view, nil
+}
+
+func (n *node) terminate(ctx workflow.Context) {
+	o := quick(contract.AWSTaskQueue(n.in.Account, n.in.Region, contract.ClassTerminate), "terminate "+n.in.Instance.ID)
+	o.ScheduleToStartTimeout = 0 // the queue is rate-limited: many at once wait their turn
+	result, err := insist(ctx, terminateActivity, o, n.instance(), never, n.note(ctx))
+	if err == nil {
+		n.state.Instance = result.State
+	}
+}
+
+// awaitGone waits for EC2 to be done, as the watcher observes it; a slow look helps where a signal was missed.
+func (n *node) awaitGone(ctx workflow.Context) {
+	for !lifecycle.Gone(n.state.Instance) && ctx.Err() == nil {
+		heard, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout: time.Minute, TimerOptions: workflow.TimerOptions{Summary: "look at the instance again"},
+		}, func() bool { return n.observed.Len() > 0 })
+		if err != nil {
+			return
+		}
+		if heard {
+			n.hear(ctx)
+			continue
+		}
+		o := quick(contract.AWSTaskQueue(n.in.Account, n.in.Region, contract.ClassRead), "look at the instance again")
+		if seen, err := describeActivity.run(ctx, o, n.instance()); err == nil {
+			n.observe(contract.Observation{InstanceState: seen.State})
+		}
+	}
+}
+
+func (n *node) deleteNode(ctx workflow.Context) {
+	if n.state.Node == nil || !n.state.Node.Exists {
+		return
+	}
+	o := quick(contract.KubeTaskQueue(n.in.Cluster), "delete the Node "+n.state.Node.Name)
+	in := contract.DeleteNodeInput{Cluster: n.in.Cluster, Node: n.state.Node.Name, UID: n.state.Node.UID}
+	if _, err := insist(ctx, deleteNodeActivity, o, in, never, n.note(ctx)); err == nil {
+		n.state.Node.Exists = false
+	}
+}
+
+// note shows a trouble in the details.
+func (n *node) note(ctx workflow.Context) func(string) {
+	return func(trouble string) {
+		n.state.Trouble = trouble
+		n.describe(ctx)
+	}
+}

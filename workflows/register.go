@@ -1,0 +1,20 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"floe.dev/floe/api/contract"
+)
+
+// Register puts every workflow on a worker of contract.TaskQueue under its contract name.
+func Register(r worker.WorkflowRegistry) {
+	for name, w := range map[string]any{
+		contract.WorkflowProvisioner: Provisioner,
+		contract.WorkflowScaleUp:     ScaleUp,
+		contract.WorkflowNode:        Node,
+		contract.WorkflowDrain:       Drain,
+	} {
+		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
+	}
+}

@@ -1,0 +1,265 @@
+package workflows
+
+import (
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/fallback"
+)
+
+// ScaleUp brings so many machines of a pool by walking the pool's chain: hop after hop until it is filled or exhausted.
+// Waiting for capacity is not its business but the Provisioner's. Canceled, it stops after the hop under way and keeps
+// what it got. It fails only where nothing could be tried, with the remedy in the message.
+func ScaleUp(ctx workflow.Context, in contract.ScaleUpInput) (*contract.ScaleUpView, error) {
+	s, err := newScaleUp(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return s.run(ctx)
+}
+
+type scaleUp struct {
+	in   contract.ScaleUpInput
+	view contract.ScaleUpView
+	info *workflow.Info
+
+	skips      workflow.ReceiveChannel
+	skip       map[int]bool
+	nodes      []workflow.ChildWorkflowFuture
+	told       []workflow.Future // signals to the Provisioner
+	unrecorded []contract.HopRecord
+	trouble    string
+}
+
+func newScaleUp(ctx workflow.Context, in contract.ScaleUpInput) (*scaleUp, error) {
+	if in.Purpose == "" {
+		in.Purpose = contract.PurposeHand
+	}
+	s := &scaleUp{
+		in: in, info: workflow.GetInfo(ctx), skip: map[int]bool{},
+		view: contract.ScaleUpView{
+			Cluster: in.Cluster, Pool: in.Pool, Purpose: in.Purpose, Count: in.Count, Phase: contract.ScaleUpOpening,
+			Instances: []contract.Instance{}, Hops: []contract.Hop{},
+		},
+	}
+	s.skips = workflow.GetSignalChannelWithOptions(ctx, contract.SignalSkipStep, workflow.SignalChannelOptions{
+		Description: `Do not try a step of the chain (any more): {"step": 0}`,
+	})
+	err := workflow.SetQueryHandlerWithOptions(ctx, contract.QueryChain, func() (contract.ScaleUpView, error) { return s.view, nil },
+		workflow.QueryHandlerOptions{Description: "The chain: each hop, its outcome, and what is next."})
+	if err != nil {
+		return nil, err
+	}
+	if err := in.Validate(); err != nil {
+		return nil, temporal.NewNonRetryableApplicationError(err.Error(), contract.ErrInvalidInput, nil)
+	}
+	return s, nil
+}
+
+func (s *scaleUp) run(ctx workflow.Context) (*contract.ScaleUpView, error) {
+	if s.in.Plan == "" { // a plan's launches are in the Provisioner's ledger already, and labeled by it
+		s.label(ctx)
+		s.tell(ctx, contract.SignalLaunchOpened, "opened", nil)
+	}
+	chain, err := s.open(ctx)
+	if err == nil {
+		s.view.Chain, s.view.Phase = &chain, contract.ScaleUpLaunching
+		err = s.walk(ctx, chain)
+	}
+	return s.close(ctx, err)
+}
+
+// open resolves the chain: pool, template, image, offerings. By hand, what a person can mend is waited for; a plan's
+// launch ends, and the Provisioner plans again later.
+func (s *scaleUp) open(ctx workflow.Context) (contract.Chain, error) {
+	s.describe(ctx, "Resolving the chain.")
+	o := quick(contract.KubeTaskQueue(s.in.Cluster), "resolve the chain of pool "+s.in.Pool)
+	gives := func(err error) bool {
+		switch errorType(err) {
+		case contract.ErrInvalidInput, contract.ErrPoolNotFound:
+			return true
+		case contract.ErrPoolInvalid, contract.ErrAccessDenied:
+			return s.in.Purpose != contract.PurposeHand
+		}
+		return false
+	}
+	return insist(ctx, openChainActivity, o, contract.OpenChainInput{Launch: s.in}, gives, func(trouble string) {
+		s.trouble = trouble
+		s.describe(ctx, "Resolving the chain.")
+	})
+}
+
+// walk tries the steps in order. It returns an error only where a hop says that no other can do better.
+func (s *scaleUp) walk(ctx workflow.Context, chain contract.Chain) error {
+	for _, step := range chain.Steps {
+		for s.missing() > 0 && ctx.Err() == nil && len(step.Overrides) > 0 {
+			if s.drainSkips(); s.skip[step.Index] {
+				break
+			}
+			result, err := s.hop(ctx, chain, step)
+			if err != nil {
+				return err
+			}
+			step = fallback.Rest(step, result.Outcomes, len(result.Instances))
+		}
+	}
+	return nil
+}
+
+// hop tries a step once. It runs to its answer even when the workflow is canceled: the machines may exist by then.
+func (s *scaleUp) hop(ctx workflow.Context, chain contract.Chain, step contract.Step) (contract.LaunchResult, error) {
+	number := len(s.view.Hops) + 1
+	hop := contract.Hop{
+		Number: number, Step: step.Index, CapacityType: step.CapacityType, Asked: s.missing(), Started: workflow.Now(ctx),
+		Token: contract.LaunchToken(s.info.WorkflowExecution.ID, s.info.FirstRunID, number, ""),
+	}
+	s.view.Hops = append(s.view.Hops, hop)
+	s.describe(ctx, fmt.Sprintf("Hop %d: asking for %d × %s among %d offerings.", number, hop.Asked, step.CapacityType, len(step.Overrides)))
+
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	o := launching(contract.AWSTaskQueue(chain.Account, chain.Region, contract.ClassLaunch),
+		fmt.Sprintf("hop %d: %d × %s", number, hop.Asked, step.CapacityType))
+	result, err := launchActivity.run(detached, o, contract.LaunchInput{
+		Account: chain.Account, Region: chain.Region, Cluster: s.in.Cluster, Pool: s.in.Pool, Plan: s.in.Plan,
+		ScaleUp: s.info.WorkflowExecution.ID, Hop: number, Token: hop.Token, Count: hop.Asked, Template: chain.Template, Step: step,
+	})
+	hop.Ended, hop.Got, hop.SentAt, hop.Took, hop.Outcomes = workflow.Now(ctx), len(result.Instances), result.SentAt, result.Took, result.Outcomes
+	if err != nil {
+		hop.Error = words(err)
+	}
+	s.view.Hops[number-1] = hop
+	if !result.Recorded {
+		s.unrecorded = append(s.unrecorded, contract.HopRecord{
+			ID: hop.Token, At: hop.Started, Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account,
+			Plan: s.in.Plan, ScaleUp: s.info.WorkflowExecution.ID, Hop: hop,
+		})
+	}
+	s.hatch(detached, chain, hop, result.Instances)
+	return result, err
+}
+
+// hatch starts the Node workflow of each new instance and tells the Provisioner. What came beyond the count gets a Node
+// too, which gives it back.
+func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract.Hop, instances []contract.Instance) {
+	var kept []contract.Instance
+	for _, instance := range instances {
+		surplus := ""
+		if s.missing() == 0 {
+			surplus = fmt.Sprintf("hop %d brought more than the %d machines asked for", hop.Number, s.in.Count)
+		} else {
+			s.view.Instances = append(s.view.Instances, instance)
+			kept = append(kept, instance)
+		}
+		id := contract.NodeID(s.in.Cluster, instance.ID)
+		child := workflow.WithChildOptions(ctx, abandoned(id,
+			fmt.Sprintf("%s %s in %s for pool %s", instance.CapacityType, instance.InstanceType, instance.Zone, s.in.Pool),
+			enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+			keyword(contract.AttributeCluster, s.in.Cluster), keyword(contract.AttributePool, s.in.Pool),
+			keyword(contract.AttributeInstance, instance.ID), keyword(contract.AttributeInstanceType, instance.InstanceType),
+			keyword(contract.AttributeZone, instance.Zone), keyword(contract.AttributeCapacityType, string(instance.CapacityType)),
+			keyword(contract.AttributePhase, string(contract.PhaseLaunching))))
+		s.nodes = append(s.nodes, workflow.ExecuteChildWorkflow(child, contract.WorkflowNode, contract.NodeInput{
+			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
+			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose,
+			RegistrationTimeout: chain.RegistrationTimeout, Surplus: surplus, Trace: s.in.Trace,
+		}))
+	}
+	if len(kept) > 0 {
+		s.tell(ctx, contract.SignalLaunchFilled, fmt.Sprintf("hop-%d", hop.Number), kept)
+	}
+}
+
+// close ends the launch once every Node has started and every hop is recorded.
+func (s *scaleUp) close(ctx workflow.Context, err error) (*contract.ScaleUpView, error) {
+	switch {
+	case s.missing() == 0:
+		s.view.Phase, err = contract.ScaleUpFilled, nil
+	case ctx.Err() != nil:
+		s.view.Phase, s.view.Reason = contract.ScaleUpCanceled, "canceled; what was launched is kept"
+	case err != nil:
+		s.view.Phase, s.view.Reason = contract.ScaleUpBlocked, words(err)
+	default:
+		s.view.Phase, s.view.Reason = contract.ScaleUpExhausted, fallback.Exhausted(s.view)
+	}
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if s.missing() > 0 {
+		s.tell(ctx, contract.SignalLaunchExhausted, "exhausted", nil)
+	}
+	for _, node := range s.nodes {
+		if failed := started(ctx, node); failed != nil {
+			return nil, fmt.Errorf("start the Node workflow: %w", failed)
+		}
+	}
+	for _, signal := range s.told {
+		if failed := signal.Get(ctx, nil); failed != nil {
+			workflow.GetLogger(ctx).Info("no Provisioner took the news of this launch", "error", failed)
+		}
+	}
+	s.describe(ctx, "")
+	s.record(ctx)
+	if s.view.Phase == contract.ScaleUpBlocked {
+		return nil, temporal.NewNonRetryableApplicationError(s.view.Reason, errorType(err), nil)
+	}
+	if s.view.Phase == contract.ScaleUpCanceled {
+		return nil, temporal.NewCanceledError(s.result())
+	}
+	return s.result(), nil
+}
+
+// record hands in the hops that the store did not take while they happened.
+func (s *scaleUp) record(ctx workflow.Context) {
+	if len(s.unrecorded) == 0 {
+		return
+	}
+	_, err := putHopsActivity.run(ctx, recording("hand in what the store missed"), s.unrecorded)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("hops are not in the store", "error", err)
+	}
+}
+
+// tell signals the Provisioner. The answer is awaited at the end.
+func (s *scaleUp) tell(ctx workflow.Context, signal, event string, instances []contract.Instance) {
+	open := s.missing()
+	if signal == contract.SignalLaunchExhausted {
+		open = 0
+	}
+	s.told = append(s.told, workflow.SignalExternalWorkflow(ctx, contract.ProvisionerID(s.in.Cluster), "", signal, contract.LaunchEvent{
+		Key:     s.info.WorkflowExecution.RunID + "/" + event,
+		ScaleUp: s.info.WorkflowExecution.ID, Pool: s.in.Pool, Purpose: s.in.Purpose, Open: open,
+		Requests: s.in.Requests, InstanceTypes: s.in.InstanceTypes, Zones: s.in.Zones, CapacityTypes: s.in.CapacityTypes,
+		Instances: instances, Reason: s.view.Reason,
+	}))
+}
+
+// label sets the search attributes of a launch started by hand.
+func (s *scaleUp) label(ctx workflow.Context) {
+	err := workflow.UpsertTypedSearchAttributes(ctx, keyword(contract.AttributeCluster, s.in.Cluster), keyword(contract.AttributePool, s.in.Pool))
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("search attributes are not set", "error", err)
+	}
+}
+
+func (s *scaleUp) missing() int { return max(0, s.in.Count-len(s.view.Instances)) }
+
+func (s *scaleUp) drainSkips() {
+	var skip contract.SkipStep
+	for s.skips.ReceiveAsync(&skip) {
+		s.skip[skip.Step] = true
+	}
+}
+
+// result is the view less the chain, which the history has already.
+func (s *scaleUp) result() *contract.ScaleUpView {
+	v := s.view
+	v.Chain = nil
+	return &v
+}
+
+func (s *scaleUp) describe(ctx workflow.Context, next string) {
+	s.view.Next = next
+	workflow.SetCurrentDetails(ctx, scaleUpDetails(s.view, s.trouble))
+}
