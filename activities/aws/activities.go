@@ -7,7 +7,11 @@ package aws
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -29,7 +33,7 @@ type Options struct {
 	Accounts []config.Account
 	// DescribeLag is how long EC2 may take to show what happened.
 	DescribeLag time.Duration
-	// Store holds the offering memory.
+	// Store holds hops and the offering memory. Nil: neither is kept beyond this process.
 	Store Store
 	// Configure, where set, adds to the SDK's configuration of each account: tracing.
 	Configure func(*awssdk.Config)
@@ -46,3 +50,56 @@ type Activities struct {
 	log      *slog.Logger
 	now      func() time.Time
 }
+
+// New makes the activities of the accounts. It reads the SDK's configuration (files, environment) and calls nothing.
+func New(ctx context.Context, o Options) (*Activities, error) {
+	a := &Activities{
+		accounts: map[string]*account{},
+		memories: map[string]*memory{},
+		lag:      o.DescribeLag,
+		store:    o.Store,
+		log:      o.Log,
+		now:      time.Now,
+	}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	if a.store == nil {
+		a.store = noStore{}
+	}
+	for _, cfg := range o.Accounts {
+		acc, err := newAccount(ctx, cfg, o.Configure, a.log)
+		if err != nil {
+			return nil, err
+		}
+		a.accounts[cfg.Name] = acc
+		if a.memories[cfg.Region] == nil {
+			a.memories[cfg.Region] = newMemory(cfg.Region, a.store, a.log)
+		}
+	}
+	return a, nil
+}
+
+// account is the named account. region may be empty; where it is not, it must be the account's.
+func (a *Activities) account(name, region string) (*account, error) {
+	acc, ok := a.accounts[name]
+	if !ok {
+		return nil, invalid("account: this worker's configuration has no %q; it has %s", name,
+			strings.Join(slices.Sorted(maps.Keys(a.accounts)), ", "))
+	}
+	if region != "" && region != acc.cfg.Region {
+		return nil, invalid("region: account %s is configured in %s, not in %s", name, acc.cfg.Region, region)
+	}
+	return acc, nil
+}
+
+func (acc *account) String() string {
+	return fmt.Sprintf("account %s (%s)", acc.cfg.Name, acc.cfg.Region)
+}
+
+// noStore keeps nothing.
+type noStore struct{}
+
+func (noStore) PutHops(context.Context, []contract.HopRecord) error { return nil }
+
+func (noStore) Learned(context.Context, string, time.Time) ([]store.Learned, error) { return nil, nil }

@@ -1,0 +1,100 @@
+package aws
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Many nodes that leave at once each end their instance by an activity of their own; EC2 takes five such calls a
+// second, of hundreds of instances each. A batch closes when nothing was added for batchIdle, at batchMost after its
+// first, or when it is full. Neither wait is on the way of a pending pod.
+const (
+	batchIdle = 10 * time.Millisecond
+	batchMost = 100 * time.Millisecond
+)
+
+// batcher gathers calls for one id each into calls for many.
+type batcher[V any] struct {
+	size  int
+	flush func(ctx context.Context, ids []string) map[string]result[V]
+
+	mu   sync.Mutex
+	open *batch[V] // nil: none
+}
+
+// result is the answer for one id.
+type result[V any] struct {
+	value V
+	err   error
+}
+
+type batch[V any] struct {
+	ctx     context.Context // of the first caller, without its cancellation: it carries the trace
+	ids     []string        // each once
+	waiting map[string][]chan<- result[V]
+	first   time.Time
+	timer   *time.Timer
+}
+
+// newBatcher makes a batcher of at most size ids a call. flush must answer for every id.
+func newBatcher[V any](size int, flush func(ctx context.Context, ids []string) map[string]result[V]) *batcher[V] {
+	return &batcher[V]{size: size, flush: flush}
+}
+
+// do has the id served with the next batch.
+func (b *batcher[V]) do(ctx context.Context, id string) (V, error) {
+	answer := make(chan result[V], 1)
+	b.add(ctx, id, answer)
+	select {
+	case r := <-answer:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none V
+		return none, ctx.Err()
+	}
+}
+
+func (b *batcher[V]) add(ctx context.Context, id string, answer chan<- result[V]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open == nil {
+		current := &batch[V]{ctx: context.WithoutCancel(ctx), waiting: map[string][]chan<- result[V]{}, first: time.Now()}
+		current.timer = time.AfterFunc(batchIdle, func() { b.close(current) })
+		b.open = current
+	}
+	current := b.open
+	if current.waiting[id] == nil {
+		current.ids = append(current.ids, id)
+	}
+	current.waiting[id] = append(current.waiting[id], answer)
+	if len(current.ids) >= b.size {
+		b.open = nil
+		current.timer.Stop()
+		go b.serve(current)
+		return
+	}
+	current.timer.Reset(min(batchIdle, max(0, batchMost-time.Since(current.first))))
+}
+
+// close ends a batch by its timer, unless it was closed because it was full.
+func (b *batcher[V]) close(current *batch[V]) {
+	b.mu.Lock()
+	mine := b.open == current
+	if mine {
+		b.open = nil
+	}
+	b.mu.Unlock()
+	if mine {
+		b.serve(current)
+	}
+}
+
+func (b *batcher[V]) serve(current *batch[V]) {
+	results := b.flush(current.ctx, current.ids)
+	for id, waiting := range current.waiting {
+		for _, answer := range waiting {
+			answer <- results[id]
+		}
+	}
+}

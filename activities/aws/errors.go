@@ -1,0 +1,111 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"floe.dev/floe/api/contract"
+)
+
+// fail turns the error of a call that changes nothing, or that may be made again as it is, into the contract's.
+func (acc *account) fail(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err // the caller's own doing
+	}
+	return acc.failed(diagnose(err))
+}
+
+func (acc *account) failed(d diagnosis) error {
+	switch d.trouble {
+	case throttled:
+		return acc.failedThrottled(d)
+	case denied:
+		return acc.failedDenied(d)
+	case missing:
+		return poolInvalid("%s: %s: %s (%s): %s", acc, d.action, d.message, d.code, remedy(d.code))
+	case unsent, lost:
+		return acc.failedUnavailable(d)
+	}
+	return temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("%s: EC2 refuses %s: %s (%s)", acc, d.action, d.message, d.code), contract.ErrInvalidInput, d.cause)
+}
+
+// The delay after a throttled call. EC2's buckets refill by the second, so a second is the least that helps.
+const (
+	throttleDelay  = time.Second
+	throttleJitter = time.Second
+)
+
+// failedThrottled is benign: it is what the API budget is for, and no alarm.
+func (acc *account) failedThrottled(d diagnosis) error {
+	return temporal.NewApplicationErrorWithOptions(
+		fmt.Sprintf("%s: %s is throttled (%s): the account's API rate is used up; it is tried again", acc, d.action, d.code),
+		contract.ErrThrottled, temporal.ApplicationErrorOptions{
+			Cause:          d.cause,
+			Category:       temporal.ApplicationErrorCategoryBenign,
+			NextRetryDelay: throttleDelay + rand.N(throttleJitter),
+		})
+}
+
+func (acc *account) failedDenied(d diagnosis) error {
+	who := "the credentials in use"
+	if acc.cfg.Role != "" {
+		who = acc.cfg.Role
+	}
+	return temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("%s: AWS does not allow %s to %s (%s): allow %s in its policy, or correct the account in the configuration; AWS says: %s",
+			acc, d.action, who, d.code, d.action, d.message),
+		contract.ErrAccessDenied, d.cause)
+}
+
+func (acc *account) failedUnavailable(d diagnosis) error {
+	return temporal.NewApplicationErrorWithOptions(
+		fmt.Sprintf("%s: %s got no answer: %v", acc, d.action, innermost(d)), contract.ErrUnavailable,
+		temporal.ApplicationErrorOptions{Cause: d.cause})
+}
+
+func (acc *account) failedLost(d diagnosis) error {
+	return temporal.NewApplicationErrorWithOptions(
+		fmt.Sprintf("%s: the answer of %s was lost: %v; what it did is looked up", acc, d.action, innermost(d)), contract.ErrLostAnswer,
+		temporal.ApplicationErrorOptions{Cause: d.cause})
+}
+
+// innermost is what is worth reading of a failure: AWS's words, or the deepest cause.
+func innermost(d diagnosis) string {
+	if d.code != "" {
+		return strings.TrimSpace(d.message + " (" + d.code + ")")
+	}
+	err := d.cause
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return clip(err.Error())
+}
+
+// remedy says what to do about something that does not exist.
+func remedy(code string) string {
+	kind, _, _ := strings.Cut(code, ".")
+	switch kind {
+	case "InvalidLaunchTemplateId", "InvalidLaunchTemplateName":
+		return "create it, or correct spec.launchTemplate of the pool"
+	case "InvalidSubnetID":
+		return "correct spec.subnets of the pool"
+	case "InvalidAMIID":
+		return "give the launch template an image of this region"
+	}
+	return "correct the launch template, or the pool that names it"
+}
+
+func invalid(format string, args ...any) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), contract.ErrInvalidInput, nil)
+}
+
+func poolInvalid(format string, args ...any) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), contract.ErrPoolInvalid, nil)
+}
