@@ -147,6 +147,9 @@ func (s *selection) candidate(t contract.InstanceType) (c Candidate, why string)
 	if ok, failed := Match(s.byType, labels); !ok {
 		return c, "requirement " + RequirementWords(*failed)
 	}
+	if !takesPods(s.pool, t) {
+		return c, "too small for what spec.reserved keeps from pods"
+	}
 	c.Type = t
 	furthest := -1
 	for _, subnet := range s.places {
