@@ -45,6 +45,10 @@ func ScaleUpID(cluster, plan string, n int) string {
 	return fmt.Sprintf("scaleup/%s/%s/%d", cluster, plan, n)
 }
 
+// HandScaleUpID is the workflow id of a launch that a person opened and named. The name must be no plan's launch, so
+// "hand" stands where a plan's id would.
+func HandScaleUpID(cluster, name string) string { return "scaleup/" + cluster + "/hand/" + name }
+
 // NodeID is the workflow id of an instance's Node.
 func NodeID(cluster, instance string) string { return "node/" + cluster + "/" + instance }
 

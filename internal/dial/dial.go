@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -90,6 +91,18 @@ func Wait(ctx context.Context, o client.Options, log *slog.Logger) (client.Clien
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, 10*time.Second)
+	}
+}
+
+// Check is a health check of a client that may not be there yet.
+func Check(c *atomic.Pointer[client.Client]) func(context.Context) error {
+	return func(ctx context.Context) error {
+		connected := c.Load()
+		if connected == nil {
+			return errors.New("not reached yet")
+		}
+		_, err := (*connected).CheckHealth(ctx, &client.CheckHealthRequest{})
+		return err
 	}
 }
 

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/config"
+	"floe.dev/floe/workflows"
+)
+
+// queue is one task queue to poll, and what is served there.
+type queue struct {
+	name      string
+	options   worker.Options
+	workflows bool
+	// activities by their names in the contract.
+	activities map[string]any
+}
+
+// queues are all that a worker of this configuration serves.
+func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
+	base := worker.Options{
+		WorkerStopTimeout: stopTimeout,
+		// Everything is registered and called by its name in the contract.
+		DisableRegistrationAliasing: true,
+	}
+
+	main := base
+	// A task is a few milliseconds of work and most of a poll is waiting: more pollers than cores let a burst of
+	// hundreds of workflows flow, and cost a connection's stream each while idle.
+	main.MaxConcurrentWorkflowTaskPollers = 16
+	main.MaxConcurrentActivityTaskPollers = 4
+	// The SDK's second is a busy machine's hiccup, and a task failed for it is a replay more.
+	main.DeadlockDetectionTimeout = 5 * time.Second
+	all := []queue{{name: contract.TaskQueue, options: main, workflows: true, activities: map[string]any{
+		contract.ActivityPutNode: p.store.PutNode,
+		contract.ActivityPutHops: p.store.PutHops,
+	}}}
+
+	for _, c := range cfg.Clusters {
+		options := base
+		options.DisableWorkflowWorker = true
+		options.MaxConcurrentActivityTaskPollers = 8
+		all = append(all, queue{name: contract.KubeTaskQueue(c.Name), options: options, activities: map[string]any{
+			contract.ActivityPlan:       p.kube.Plan,
+			contract.ActivityOpenChain:  p.kube.OpenChain,
+			contract.ActivityRegister:   p.kube.Register,
+			contract.ActivityReadNode:   p.kube.ReadNode,
+			contract.ActivityDrain:      p.kube.Drain,
+			contract.ActivityDeleteNode: p.kube.DeleteNode,
+		}})
+	}
+
+	aws := map[contract.APIClass]map[string]any{
+		contract.ClassLaunch:    {contract.ActivityLaunch: p.aws.Launch},
+		contract.ClassTerminate: {contract.ActivityTerminate: p.aws.Terminate},
+		contract.ClassRead:      {contract.ActivityDescribe: p.aws.Describe},
+	}
+	for _, account := range cfg.Accounts {
+		for _, class := range contract.APIClasses {
+			if aws[class] == nil {
+				continue // no activity makes calls of this class
+			}
+			options := base
+			options.DisableWorkflowWorker = true
+			// The server keeps the rate, for all workers and clusters that share the account.
+			options.TaskQueueActivitiesPerSecond = account.Rate(class)
+			all = append(all, queue{
+				name:       contract.AWSTaskQueue(account.Name, account.Region, class),
+				options:    options,
+				activities: aws[class],
+			})
+		}
+	}
+	return all
+}
+
+func (q queue) register(r worker.Registry) {
+	if q.workflows {
+		workflows.Register(r)
+	}
+	for name, f := range q.activities {
+		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+}
