@@ -130,6 +130,9 @@ func (tb *Testbed) writeConfigs() error {
 		if kubeconfig != "" {
 			config["clusters"] = []map[string]string{{"name": tb.Cluster, "kubeconfig": kubeconfig, "account": Account}}
 		}
+		if tb.options.DescribeLag > 0 {
+			config["describeLag"] = tb.options.DescribeLag.String()
+		}
 		data, err := yaml.Marshal(config)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
@@ -55,6 +56,9 @@ type Options struct {
 	Bin string
 	// Scenario is the path of the simulated AWS's scenario file. Empty means its default world.
 	Scenario string
+	// DescribeLag is how long Floe takes absence in EC2's answers for no proof; a scenario must lag less. Zero means
+	// Floe's default of 60 s.
+	DescribeLag time.Duration
 	// Headless leaves Temporal's UI out, which saves memory.
 	Headless bool
 	// SearchAttributes registers Floe's search attributes with Temporal at the start. A worker does so by itself; tests
