@@ -15,7 +15,8 @@ import (
 // words are those of every other place where the record is shown. Whole numbers are 64-bit integers.
 //
 // A key that has a dot or begins with a dollar sign (nvidia.com/gpu, floe.dev/pool) would be a path or an operator to
-// MongoDB and is refused by others, so such characters are percent-encoded: see escape.
+// MongoDB and is refused by others, so such characters are percent-encoded: see escape. An array within an array, which
+// FerretDB 1 does not hold, is an object with the one field "items".
 func document(record any) (bson.D, error) {
 	encoded, err := json.Marshal(record)
 	if err != nil {
@@ -71,6 +72,9 @@ func decodeArray(d *json.Decoder) (bson.A, error) {
 		value, err := decode(d)
 		if err != nil {
 			return nil, err
+		}
+		if inner, ok := value.(bson.A); ok {
+			value = bson.D{{Key: "items", Value: inner}}
 		}
 		array = append(array, value)
 	}

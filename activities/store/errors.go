@@ -34,6 +34,10 @@ func classify(err error, action string) error {
 			return temporal.NewNonRetryableApplicationError(
 				fmt.Sprintf("the store refuses %s: the document is larger than 16 MB", action), contract.ErrInvalidInput, err)
 		}
+		// A server that steps down or runs full says so in such a way; the next try may find it well.
+		return temporal.NewApplicationErrorWithOptions(
+			fmt.Sprintf("the store refuses %s; it is tried again: %v", action, err), contract.ErrUnavailable,
+			temporal.ApplicationErrorOptions{Cause: err})
 	}
 	return temporal.NewApplicationErrorWithOptions(
 		fmt.Sprintf("the store does not answer %s: is it running, and is store.uri right?", action),

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stretchr/testify/suite"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.temporal.io/sdk/temporal"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/config"
+	"floe.dev/floe/internal/fallback"
+	"floe.dev/floe/internal/testbed"
+)
+
+// onAStore runs against a real store; each test has a database of its own.
+type onAStore struct {
+	suite.Suite
+	uri   string
+	store *Activities
+	n     int
+}
+
+func TestOnAStore(t *testing.T) {
+	tb := testbed.New(t, testbed.Options{Parts: testbed.Store})
+	suite.Run(t, &onAStore{uri: tb.StoreURI})
+}
+
+func (s *onAStore) SetupTest() {
+	s.n++
+	store, err := New(config.Store{URI: config.URI(s.uri), Database: fmt.Sprintf("floe%d", s.n)}, nil)
+	s.Require().NoError(err)
+	s.store = store
+	s.T().Cleanup(func() { s.NoError(store.Close(s.T().Context())) })
+}
+
+func (s *onAStore) find(collection string) []map[string]any {
+	cursor, err := s.store.database.Collection(collection).Find(s.T().Context(), bson.D{})
+	s.Require().NoError(err)
+	var docs []bson.D
+	s.Require().NoError(cursor.All(s.T().Context(), &docs))
+	found := []map[string]any{}
+	for _, doc := range docs {
+		found = append(found, asMap(doc).(map[string]any))
+	}
+	return found
+}
+
+func (s *onAStore) TestPing() { s.NoError(s.store.Ping(s.T().Context())) }
+
+func node(revision int64, phase contract.Phase) contract.NodeRecord {
+	return contract.NodeRecord{
+		ID: "demo/i-1", Revision: revision, At: time.Now(),
+		View: contract.NodeView{Cluster: "demo", NodeState: contract.NodeState{
+			Phase: phase, Revision: revision, Since: map[contract.Phase]time.Time{phase: time.Now()},
+		}},
+	}
+}
+
+func (s *onAStore) TestANodesRecordNeverGoesBack() {
+	for _, r := range []contract.NodeRecord{
+		node(1, contract.PhaseLaunching), node(3, contract.PhaseReady), node(2, contract.PhaseRegistered), node(3, contract.PhaseTerminated),
+	} {
+		s.Require().NoError(s.store.PutNode(s.T().Context(), r))
+	}
+	found := s.find(contract.CollectionNodes)
+	s.Require().Len(found, 1)
+	s.Equal("demo/i-1", found[0]["_id"])
+	s.EqualValues(3, found[0]["revision"])
+	view := found[0]["view"].(map[string]any)
+	s.Equal("ready", view["phase"], "the first record of a revision stays")
+}
+
+func (s *onAStore) TestNodesNeedIdentity() {
+	for _, r := range []contract.NodeRecord{{Revision: 1}, {ID: "demo/i-1"}} {
+		s.Equal(contract.ErrInvalidInput, typeOf(s.T(), s.store.PutNode(s.T().Context(), r)))
+	}
+}
+
+func hop(token string, ended time.Time, outcomes ...contract.Outcome) contract.HopRecord {
+	return contract.HopRecord{
+		ID: token, At: ended, Cluster: "demo", Pool: "general", Account: "main", ScaleUp: "scaleup/demo/1-1/0",
+		Hop: contract.Hop{Number: 1, Token: token, Asked: 2, Ended: ended, Outcomes: outcomes},
+	}
+}
+
+func offering(instanceType string) contract.Offering {
+	return contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az1", InstanceType: instanceType, CapacityType: v1alpha1.Spot}
+}
+
+func (s *onAStore) TestHopsAndWhatTheyLearned() {
+	ctx := s.T().Context()
+	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
+	now := at.Add(time.Minute)
+	s.store.now = func() time.Time { return now }
+	first := hop("a", at,
+		contract.Outcome{Offering: offering("m5.large"), Answer: contract.AnswerICE, Code: "InsufficientInstanceCapacity"},
+		contract.Outcome{Offering: offering("c5.large"), Answer: contract.AnswerLaunched, Count: 2})
+	s.Require().NoError(s.store.PutHops(ctx, []contract.HopRecord{first}))
+	// Once more, with another beside it and changed: the first stays as it is, the second is kept.
+	changed := first
+	changed.Hop.Asked = 9
+	second := hop("b", at, contract.Outcome{Offering: offering("r5.large"), Answer: contract.AnswerQuota})
+	s.Require().NoError(s.store.PutHops(ctx, []contract.HopRecord{changed, second, hop("c", at)}))
+
+	hops := s.find(contract.CollectionHops)
+	s.Require().Len(hops, 3)
+	for _, h := range hops {
+		s.EqualValues(2, h["hop"].(map[string]any)["asked"])
+	}
+	learned, err := s.store.Learned(ctx, "eu-west-1", now)
+	s.Require().NoError(err)
+	s.ElementsMatch([]Learned{
+		{ID: "a/eu-west-1", Stored: now, Events: []fallback.Event{
+			{Offering: offering("m5.large"), Answer: contract.AnswerICE, At: at},
+			{Offering: offering("c5.large"), Answer: contract.AnswerLaunched, At: at},
+		}},
+		{ID: "b/eu-west-1", Stored: now, Events: []fallback.Event{{Offering: offering("r5.large"), Answer: contract.AnswerQuota, At: at}}},
+	}, inUTC(learned))
+
+	for region, since := range map[string]time.Time{"us-east-1": at, "eu-west-1": now.Add(time.Millisecond)} {
+		learned, err := s.store.Learned(ctx, region, since)
+		s.NoError(err)
+		s.Empty(learned, region)
+	}
+}
+
+func inUTC(learned []Learned) []Learned {
+	for i := range learned {
+		learned[i].Stored = learned[i].Stored.UTC()
+		for j := range learned[i].Events {
+			learned[i].Events[j].At = learned[i].Events[j].At.UTC()
+		}
+	}
+	return learned
+}
+
+func (s *onAStore) TestPlans() {
+	record := PlanRecord{
+		ID: "demo/1-1", At: time.Now(), Cluster: "demo",
+		Digest: contract.PlanDigest{Launches: []contract.PlannedLaunch{{Requests: corev1.ResourceList{"nvidia.com/gpu": resource.MustParse("1")}}}},
+		Plan:   map[string]any{"labels": map[string]string{"floe.dev/pool": "general"}, "rows": [][]string{{"a"}, {"b"}}, "nothing": nil},
+	}
+	s.Require().NoError(s.store.PutPlan(s.T().Context(), record))
+	s.Require().NoError(s.store.PutPlan(s.T().Context(), record), "twice is once")
+	plans := s.find(contract.CollectionPlans)
+	s.Require().Len(plans, 1)
+	s.Equal(map[string]any{"floe%2Edev/pool": "general"}, plans[0]["plan"].(map[string]any)["labels"])
+}
+
+func TestWithoutAStore(t *testing.T) {
+	store, err := New(config.Store{}, nil)
+	require.NoError(t, err)
+	require.NoError(t, store.Ping(t.Context()))
+	require.NoError(t, store.PutNode(t.Context(), node(1, contract.PhaseReady)))
+	require.NoError(t, store.PutHops(t.Context(), []contract.HopRecord{hop("a", time.Now())}))
+	require.NoError(t, store.PutPlan(t.Context(), PlanRecord{ID: "demo/1"}))
+	learned, err := store.Learned(t.Context(), "eu-west-1", time.Now())
+	require.NoError(t, err)
+	require.Empty(t, learned)
+	require.NoError(t, store.Close(t.Context()))
+}
+
+func TestStoreDown(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nobody := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	store, err := New(config.Store{URI: config.URI("mongodb://floe:secret@" + nobody), Database: "floe"}, nil)
+	require.NoError(t, err, "a store that is down keeps nobody from starting")
+	_, readErr := store.Learned(t.Context(), "eu-west-1", time.Now())
+	for _, err := range []error{
+		readErr,
+		store.Ping(t.Context()),
+		store.PutNode(t.Context(), node(1, contract.PhaseReady)),
+		store.PutHops(t.Context(), []contract.HopRecord{hop("a", time.Now())}),
+		store.PutPlan(t.Context(), PlanRecord{ID: "demo/1"}),
+	} {
+		require.Equal(t, contract.ErrUnavailable, typeOf(t, err))
+		require.NotContains(t, err.Error(), "secret")
+	}
+	require.NoError(t, store.Close(t.Context()))
+}
+
+func TestURIThatIsNone(t *testing.T) {
+	_, err := New(config.Store{URI: "mongodb://floe:sec ret@", Database: "floe"}, nil)
+	require.ErrorContains(t, err, "store.uri")
+	require.NotContains(t, err.Error(), "sec ret")
+}
+
+func typeOf(t *testing.T, err error) string {
+	t.Helper()
+	var application *temporal.ApplicationError
+	require.ErrorAs(t, err, &application)
+	return application.Type()
+}
