@@ -206,6 +206,9 @@ func StepAllows(pool *v1alpha1.NodePool, step *v1alpha1.FallbackStep, t contract
 	if step.CapacityType != o.CapacityType {
 		return false
 	}
+	if len(step.Requirements) == 0 {
+		return allows(pool, step, t, nil) // the common case, and labels are dear
+	}
 	labels := typeLabels(t, o.Region)
 	place(labels, o.Zone, o.ZoneID, o.CapacityType)
 	return allows(pool, step, t, labels)

@@ -141,8 +141,10 @@ func TestCandidatesSaysWhyNothingCanBeBought(t *testing.T) {
 		change func(*v1alpha1.NodePool, *View)
 		says   []string
 	}{
-		{"unknown subnets", func(p *v1alpha1.NodePool, _ *View) { p.Spec.Subnets = []string{"subnet-x", "subnet-y"} },
-			[]string{"spec.subnets: none of subnet-x, subnet-y is known in account main, region eu-west-1", "name subnets that exist there"}},
+		{
+			"unknown subnets", func(p *v1alpha1.NodePool, _ *View) { p.Spec.Subnets = []string{"subnet-x", "subnet-y"} },
+			[]string{"spec.subnets: none of subnet-x, subnet-y is known in account main, region eu-west-1", "name subnets that exist there"},
+		},
 		{"no addresses", func(_ *v1alpha1.NodePool, v *View) {
 			for id, s := range v.Subnets {
 				s.FreeAddresses = 0
@@ -150,10 +152,14 @@ func TestCandidatesSaysWhyNothingCanBeBought(t *testing.T) {
 			}
 		}, []string{"spec.subnets: no subnet has a free address left"}},
 		{"no types", func(_ *v1alpha1.NodePool, v *View) { v.Types = nil }, []string{"ec2:DescribeInstanceTypes"}},
-		{"only standby", func(p *v1alpha1.NodePool, _ *View) { p.Spec.Fallback = p.Spec.Fallback[:0] },
-			[]string{"spec.fallback: no step buys machines", "spot or on-demand"}},
-		{"not offered", func(_ *v1alpha1.NodePool, v *View) { v.Offered = nil },
-			[]string{"spec.requirements: none of the 841 machine types", "1: not offered in the zones of the pool's subnets"}},
+		{
+			"only standby", func(p *v1alpha1.NodePool, _ *View) { p.Spec.Fallback = p.Spec.Fallback[:0] },
+			[]string{"spec.fallback: no step buys machines", "spot or on-demand"},
+		},
+		{
+			"not offered", func(_ *v1alpha1.NodePool, v *View) { v.Offered = nil },
+			[]string{"spec.requirements: none of the 841 machine types", "1: not offered in the zones of the pool's subnets"},
+		},
 		{"no price", func(p *v1alpha1.NodePool, v *View) {
 			v.SpotUSD = nil
 			p.Spec.Fallback = p.Spec.Fallback[:1]
