@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"floe.dev/floe/internal/sim/query"
+)
+
+// call is one request to one of AWS's services, from the first look to the answer.
+type call struct {
+	server  *Server
+	w       http.ResponseWriter
+	id      string
+	started time.Time
+	caller  query.Credential
+}
+
+// serveQuery serves a call of a service with the query protocol. refused is what is already known to be wrong.
+func (c *call) serveQuery(
+	r *http.Request,
+	do func(url.Values) (query.Result, error),
+	write func(w http.ResponseWriter, action, id string, result query.Result) error,
+	writeError func(w http.ResponseWriter, id string, e *query.Error) error,
+	refused error,
+) {
+	err := refused
+	if parseErr := r.ParseForm(); parseErr != nil && err == nil {
+		err = query.Errorf("MalformedQueryString", "The request body is no form: %s", parseErr)
+	}
+	action := r.Form.Get("Action")
+	var result query.Result
+	if err == nil {
+		result, err = c.do(r.Form, do)
+	}
+	c.finish(action, r.Form, err)
+	if err != nil {
+		err = writeError(c.w, c.id, query.AsError(err))
+	} else {
+		err = write(c.w, action, c.id, result)
+	}
+	if err != nil {
+		c.server.log.Error("the simulated AWS could not answer", "action", action, "request", c.id, "error", err)
+	}
+}
+
+// do meets the faults and the budget that come before the action, and does it.
+func (c *call) do(form url.Values, do func(url.Values) (query.Result, error)) (query.Result, error) {
+	s, action := c.server, form.Get("Action")
+	// AWS counts a request against its budget before it looks at who may call what.
+	if s.meter != nil && s.ec2.Knows(action) && !s.meter.admit(form, s.clock.Now()) {
+		return nil, limitExceeded()
+	}
+	if fault, met := s.faults.meet(action, true); met {
+		return nil, refusal(fault, s.arn(c.caller))
+	}
+	return do(form)
+}
+
+// finish records the call, and drops the connection where the answer is to be lost.
+func (c *call) finish(action string, form url.Values, err error) {
+	code := ""
+	if err != nil {
+		code = query.AsError(err).Code
+	}
+	lost := false
+	if err == nil {
+		_, lost = c.server.faults.meet(action, false)
+	}
+	c.server.calls.add(Call{
+		At: c.started, Action: action, RequestID: c.id, Token: form.Get("ClientToken"), Code: code, Lost: lost,
+	}, err)
+	if lost {
+		// net/http's documented way to break off an answer: the connection is closed, and nothing is logged.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func writeEC2(w http.ResponseWriter, action, id string, result query.Result) error {
+	result.Identify(id)
+	return query.Write(w, http.StatusOK, query.EC2Namespace, action+"Response", result)
+}

@@ -1,0 +1,143 @@
+package cloud
+
+import (
+	"maps"
+	"time"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// State is an instance's state (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceState.html).
+type State string
+
+// The states.
+const (
+	Pending      State = "pending"
+	Running      State = "running"
+	ShuttingDown State = "shutting-down"
+	Terminated   State = "terminated"
+	Stopping     State = "stopping"
+	Stopped      State = "stopped"
+)
+
+var stateCodes = map[State]int{Pending: 0, Running: 16, ShuttingDown: 32, Terminated: 48, Stopping: 64, Stopped: 80}
+
+// Code is the number that goes with the state.
+func (s State) Code() int { return stateCodes[s] }
+
+// Reason is why an instance is in its state.
+type Reason struct {
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Facts are what never changes of an instance.
+type Facts struct {
+	ID           string
+	Type         contract.InstanceType
+	Zone         Zone
+	Region       string
+	SubnetID     string
+	VPCID        string
+	CapacityType v1alpha1.CapacityType
+	Image        Image
+	TemplateID   string
+	Version      int // of the template
+	UserData     string
+	PrivateIP    string
+	PrivateDNS   string
+	Reservation  string
+	LaunchIndex  int
+	FleetID      string // where a fleet launched it
+	SpotRequest  string // where it is spot
+	Token        string // client token of the call
+	LaunchedBy   string // the action
+	Launched     time.Time
+	USDPerHour   float64
+	Hibernation  bool
+	RootGiB      int
+}
+
+// Revision is what an instance was from a moment on.
+type Revision struct {
+	At         time.Time
+	State      State
+	Reason     Reason
+	LaunchTime time.Time         // of the last start
+	Tags       map[string]string // never changed in place
+}
+
+// Instance is one instance, with its whole past, which is what makes lagging answers and bills possible.
+type Instance struct {
+	Facts
+	revisions []Revision
+	boots     int
+	step      int // counts transitions, so that an outdated timer does nothing
+	hibernate bool
+}
+
+// Snapshot is an instance as it was at a moment.
+type Snapshot struct {
+	*Facts
+	Revision
+}
+
+func (i *Instance) now() Revision { return i.revisions[len(i.revisions)-1] }
+
+// asOf is the instance at a moment; false before its launch.
+func (i *Instance) asOf(at time.Time) (Snapshot, bool) {
+	for n := len(i.revisions) - 1; n >= 0; n-- {
+		if !i.revisions[n].At.After(at) {
+			return Snapshot{&i.Facts, i.revisions[n]}, true
+		}
+	}
+	return Snapshot{}, false
+}
+
+func (i *Instance) set(at time.Time, s State, r Reason) {
+	rev := i.now()
+	rev.At, rev.State, rev.Reason = at, s, r
+	if s == Pending {
+		rev.LaunchTime = at
+	}
+	i.revisions = append(i.revisions, rev)
+	i.step++
+}
+
+func (i *Instance) tag(at time.Time, tags map[string]string) {
+	rev := i.now()
+	rev.At = at
+	rev.Tags = maps.Clone(rev.Tags)
+	if rev.Tags == nil {
+		rev.Tags = map[string]string{}
+	}
+	maps.Copy(rev.Tags, tags)
+	i.revisions = append(i.revisions, rev)
+}
+
+// minimumBilled is the least that each start of a Linux instance costs (aws.amazon.com/ec2/pricing: "billed in one second
+// increments, with a minimum of 60 seconds").
+const minimumBilled = time.Minute
+
+// CostUSD is what the instance has cost by then: its hours in state running.
+func (i *Instance) costUSD(at time.Time) float64 {
+	var billed time.Duration
+	for n, rev := range i.revisions {
+		if rev.State != Running || rev.At.After(at) || (n > 0 && i.revisions[n-1].State == Running) {
+			continue
+		}
+		end := at
+		for _, later := range i.revisions[n:] {
+			if later.State != Running {
+				end = later.At
+				break
+			}
+		}
+		if end.After(at) {
+			end = at
+		}
+		billed += max(minimumBilled, end.Sub(rev.At).Truncate(time.Second))
+	}
+	return billed.Hours() * i.USDPerHour
+}

@@ -1,0 +1,233 @@
+package cloud
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/sim/query"
+)
+
+// launch is what one offering is asked for, with nothing left to look up.
+type launch struct {
+	key       poolKey
+	zone      Zone
+	subnet    *Subnet
+	image     Image
+	usd       float64
+	data      LaunchData
+	template  *Template // may be nil
+	version   int
+	hibernate bool
+	rootGiB   int
+
+	reservation, fleet, token, action string
+	index                             int
+}
+
+// resolve checks what a launch asks for, and fills in what EC2 would.
+func (c *Cloud) resolve(data LaunchData, subnetID, zoneName string, ct v1alpha1.CapacityType) (launch, error) {
+	l := launch{data: data}
+	t, ok := c.types[data.InstanceType]
+	switch {
+	case data.InstanceType == "":
+		return l, query.Errorf("MissingParameter", "The request must contain the parameter InstanceType")
+	case !ok:
+		return l, query.Errorf("InvalidInstanceType", "The instance type %s does not exist", data.InstanceType)
+	case data.ImageID == "":
+		return l, query.Errorf("MissingParameter", "The request must contain the parameter ImageId")
+	}
+	if l.image, ok = c.images[data.ImageID]; !ok {
+		return l, imageNotFound(data.ImageID)
+	}
+	if arch := archOf(t.Arch); arch != l.image.Arch {
+		return l, query.Errorf("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.", arch, l.image.Arch)
+	}
+	var err error
+	if l.subnet, err = c.place(data, subnetID, zoneName); err != nil {
+		return l, err
+	}
+	l.zone = l.subnet.Zone
+	l.key = poolKey{t.Name, l.zone.ID, ct}
+	if !c.Offered(t.Name, l.zone.ID) {
+		return l, query.Errorf("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing another one.", t.Name, l.zone.Name)
+	}
+	l.usd = t.OnDemandUSD
+	if ct == v1alpha1.Spot {
+		l.usd = c.SpotUSD(t.Name, l.zone.ID)
+	}
+	return l, l.checkVolumes(t.MemoryMiB, t.Hibernation, ct)
+}
+
+// place finds the subnet that a launch goes to.
+func (c *Cloud) place(data LaunchData, subnetID, zoneName string) (*Subnet, error) {
+	for _, nic := range data.Interfaces {
+		if nic.DeviceIndex != 0 || nic.SubnetID == "" {
+			continue
+		}
+		if subnetID != "" && subnetID != nic.SubnetID {
+			return nil, query.Errorf("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request")
+		}
+		subnetID = nic.SubnetID
+	}
+	if zoneName == "" && data.Placement != nil {
+		zoneName = data.Placement.AvailabilityZone
+		if zoneName == "" {
+			zoneName = data.Placement.AvailabilityZoneID
+		}
+	}
+	if zoneName != "" {
+		zone, err := c.zoneOf(zoneName)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range c.subnets {
+			if s.Zone == zone && (subnetID == "" || subnetID == s.ID) {
+				return s, nil
+			}
+		}
+		if _, known := c.subnets[subnetID]; known {
+			return nil, query.Errorf("InvalidParameterValue", "The subnet %s is not in the availability zone %s", subnetID, zone.Name)
+		}
+	}
+	if subnetID == "" {
+		// With neither subnet nor zone, EC2 chooses a zone: here the one with the most free addresses.
+		best := c.subnets[SubnetA]
+		for _, s := range c.subnets {
+			if s.Free > best.Free || (s.Free == best.Free && s.ID < best.ID) {
+				best = s
+			}
+		}
+		return best, nil
+	}
+	if s, ok := c.subnets[subnetID]; ok {
+		return s, nil
+	}
+	return nil, subnetNotFound(subnetID)
+}
+
+// checkVolumes works out the root volume and whether the machine can be hibernated with it
+// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/hibernating-prerequisites.html).
+func (l *launch) checkVolumes(memoryMiB int, supported bool, ct v1alpha1.CapacityType) error {
+	l.rootGiB = l.image.RootGiB
+	encrypted := false
+	for _, d := range l.data.BlockDevices {
+		if d.DeviceName != RootDevice || d.EBS == nil {
+			continue
+		}
+		if d.EBS.VolumeSize != 0 {
+			if d.EBS.VolumeSize < l.image.RootGiB {
+				return query.Errorf("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot, expect size >= %dGB", d.EBS.VolumeSize, l.image.RootGiB)
+			}
+			l.rootGiB = d.EBS.VolumeSize
+		}
+		encrypted = d.EBS.Encrypted != nil && *d.EBS.Encrypted
+	}
+	if l.data.Hibernation == nil || !l.data.Hibernation.Configured {
+		return nil
+	}
+	l.hibernate = true
+	refuse := func(why string) error {
+		return query.Errorf("UnsupportedHibernationConfiguration", "Unsupported hibernation configuration: %s", why)
+	}
+	switch {
+	case ct == v1alpha1.Spot:
+		return refuse("a Spot Instance hibernates by its interruption behavior only")
+	case !supported:
+		return refuse("instance type " + l.data.InstanceType + " does not support hibernation")
+	case !encrypted:
+		return refuse("the root volume must be encrypted")
+	case l.rootGiB*1024 <= memoryMiB:
+		return refuse(fmt.Sprintf("the root volume (%d GiB) must be larger than the memory (%d MiB)", l.rootGiB, memoryMiB))
+	}
+	return nil
+}
+
+// RootDevice is the name of every image's root volume.
+const RootDevice = "/dev/xvda"
+
+func archOf(kubernetes string) string {
+	if kubernetes == "arm64" {
+		return ArchARM
+	}
+	return ArchX86
+}
+
+// obstacle says what keeps the offering from giving want machines now, and how many it gives. c.mu is held.
+func (c *Cloud) obstacle(l launch, want int) (n int, err *query.Error) {
+	n = want
+	if allowed := c.allowed(l.key.capacityType, c.types[l.key.instanceType].VCPU, n); allowed < n {
+		n, err = allowed, quotaExceeded(l.key.capacityType, c.cfg.Quotas)
+	}
+	if l.subnet.Free < n {
+		n = l.subnet.Free
+		err = query.Errorf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", l.subnet.ID)
+	}
+	if free := c.pools.free(l.key, n); free < n {
+		n, err = free, insufficientCapacity(l.key.instanceType, l.zone)
+	}
+	return n, err
+}
+
+func insufficientCapacity(instanceType string, z Zone) *query.Error {
+	return &query.Error{
+		Code: "InsufficientInstanceCapacity", Status: http.StatusInternalServerError,
+		Message: fmt.Sprintf("We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity.", instanceType, z.Name),
+	}
+}
+
+func quotaExceeded(ct v1alpha1.CapacityType, q Quotas) *query.Error {
+	if ct == v1alpha1.Spot {
+		return query.Errorf("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
+	}
+	return query.Errorf("VcpuLimitExceeded", "You have requested more vCPU capacity than your current vCPU limit of %d allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.", q.OnDemandVCPUs)
+}
+
+// launch makes one instance. What it needs is there: obstacle said so. c.mu is held.
+func (c *Cloud) launch(l launch, extra map[string]string) *Instance {
+	c.pools.take(l.key, 1)
+	now := c.Now()
+	userData, err := base64.StdEncoding.DecodeString(l.data.UserData)
+	if err != nil {
+		userData = nil // checkData has refused it before
+	}
+	addr := c.address(l.subnet)
+	i := &Instance{Facts: Facts{
+		ID: c.id("i"), Type: c.types[l.key.instanceType], Zone: l.zone, Region: c.cfg.Region,
+		SubnetID: l.subnet.ID, VPCID: l.subnet.VPCID, CapacityType: l.key.capacityType, Image: l.image,
+		UserData: string(userData), PrivateIP: addr.String(), PrivateDNS: c.privateDNS(addr.String()),
+		Reservation: l.reservation, LaunchIndex: l.index, FleetID: l.fleet, Token: l.token, LaunchedBy: l.action,
+		Launched: now, USDPerHour: l.usd, Hibernation: l.hibernate, RootGiB: l.rootGiB,
+	}}
+	tags := TagsFor(l.data.TagSpecs, "instance")
+	maps.Copy(tags, extra)
+	if l.template != nil {
+		// docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-instances-from-launch-template.html: EC2 adds these two.
+		i.TemplateID, i.Version = l.template.ID, l.version
+		tags["aws:ec2launchtemplate:id"] = l.template.ID
+		tags["aws:ec2launchtemplate:version"] = strconv.Itoa(l.version)
+	}
+	if l.key.capacityType == v1alpha1.Spot {
+		i.SpotRequest = c.id("sir")
+	}
+	i.revisions = []Revision{{At: now, State: Pending, LaunchTime: now, Tags: tags}}
+	c.instances[i.ID] = i
+	c.order = append(c.order, i)
+	c.usedVCPUs[i.CapacityType] += i.Type.VCPU
+	c.boot(i)
+	return i
+}
+
+// privateDNS is the IP-based name of a machine
+// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-naming.html); us-east-1 has its own form.
+func (c *Cloud) privateDNS(ip string) string {
+	domain := c.cfg.Region + ".compute.internal"
+	if c.cfg.Region == "us-east-1" {
+		domain = "ec2.internal"
+	}
+	return "ip-" + strings.ReplaceAll(ip, ".", "-") + "." + domain
+}

@@ -1,0 +1,105 @@
+package ec2
+
+import (
+	"slices"
+	"strings"
+
+	"floe.dev/floe/internal/sim/query"
+)
+
+// filter is one of a request's filters: an item passes where one of its values under the name matches one of these,
+// with the wildcards * and ? (docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html).
+type filter struct {
+	Name  string   `query:",required"`
+	Value []string `query:",required"`
+}
+
+// maxFilterValues is the most values of one filter (same page).
+const maxFilterValues = 200
+
+// lookups give an item's values by filter name. A name that ends in ":" takes the rest of the filter's name: "tag:".
+type lookups[T any] map[string]func(item T, rest string) []string
+
+// one is a lookup of a single value.
+func one[T any](f func(T) string) func(T, string) []string {
+	return func(item T, _ string) []string { return []string{f(item)} }
+}
+
+// tagLookups are the filters on tags.
+func tagLookups[T any](into lookups[T], tags func(T) map[string]string) lookups[T] {
+	into["tag:"] = func(item T, key string) []string {
+		if value, ok := tags(item)[key]; ok {
+			return []string{value}
+		}
+		return nil
+	}
+	into["tag-key"] = func(item T, _ string) []string {
+		keys := make([]string, 0, len(tags(item)))
+		for key := range tags(item) {
+			keys = append(keys, key)
+		}
+		return keys
+	}
+	return into
+}
+
+// keep are the items that pass all filters.
+func (l lookups[T]) keep(items []T, filters []filter) ([]T, error) {
+	for _, f := range filters {
+		if len(f.Value) > maxFilterValues {
+			return nil, query.Errorf("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", maxFilterValues)
+		}
+		lookup, rest := l[f.Name], ""
+		if name, after, colon := strings.Cut(f.Name, ":"); lookup == nil && colon {
+			lookup, rest = l[name+":"], after
+		}
+		if lookup == nil {
+			return nil, query.Errorf("InvalidParameterValue", "The filter '%s' is invalid", f.Name)
+		}
+		kept := make([]T, 0, len(items))
+		for _, item := range items {
+			if slices.ContainsFunc(lookup(item, rest), f.matches) {
+				kept = append(kept, item)
+			}
+		}
+		items = kept
+	}
+	return items, nil
+}
+
+func (f filter) matches(value string) bool {
+	return slices.ContainsFunc(f.Value, func(pattern string) bool { return wildcard(pattern, value) })
+}
+
+// wildcard matches * and ?; a backslash takes the next character as it is. Unlike path.Match it knows no classes and
+// lets * match slashes.
+func wildcard(pattern, s string) bool {
+	// star is where to go on after the last *, and mark what it has swallowed so far.
+	star, mark, p, n := -1, 0, 0, 0
+	for n < len(s) {
+		width, matched := 1, false
+		if p < len(pattern) {
+			c := pattern[p]
+			switch {
+			case c == '*':
+				star, mark = p, n
+				p++
+				continue
+			case c == '\\' && p+1 < len(pattern):
+				width, matched = 2, pattern[p+1] == s[n]
+			default:
+				matched = c == '?' || c == s[n]
+			}
+		}
+		switch {
+		case matched:
+			p, n = p+width, n+1
+		case star >= 0:
+			mark++
+			p, n = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}

@@ -1,0 +1,151 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/sim/cloud"
+	"floe.dev/floe/internal/sim/script"
+)
+
+// scenarioFile is a scenario as it is written: every field may be left out.
+type scenarioFile struct {
+	Seed        int64            `json:"seed"`
+	Speed       *float64         `json:"speed"`
+	Account     string           `json:"account"`
+	Region      string           `json:"region"`
+	Zones       []zoneFile       `json:"zones"`
+	Boot        bootFile         `json:"boot"`
+	DescribeLag *metav1.Duration `json:"describeLag"`
+	FleetReplay string           `json:"fleetReplay"`
+	Buckets     *bool            `json:"buckets"`
+	Quotas      cloud.Quotas     `json:"quotas"`
+	NotOffered  []placeFile      `json:"notOffered"`
+	UserData    string           `json:"userData"`
+	Script      string           `json:"script"`
+}
+
+type zoneFile struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`
+}
+
+type placeFile struct {
+	Types string `json:"types"`
+	Zone  string `json:"zone"`
+}
+
+type bootFile struct {
+	Pending      *metav1.Duration `json:"pending"`
+	Register     *metav1.Duration `json:"register"`
+	Ready        *metav1.Duration `json:"ready"`
+	Stopping     *metav1.Duration `json:"stopping"`
+	ShuttingDown *metav1.Duration `json:"shuttingDown"`
+	Deletion     *metav1.Duration `json:"deletion"`
+	Jitter       *float64         `json:"jitter"`
+}
+
+// LoadScenario reads a scenario file (YAML; unknown fields are refused). All that it leaves out is as in the zero
+// Options, and each boot phase that it leaves out is DefaultBoot's:
+//
+//	seed: 7
+//	speed: 10                 # divides boot and script times
+//	region: eu-west-1
+//	zones: [{name: eu-west-1a, id: euw1-az1}]
+//	boot: {pending: 5s, register: 55s, ready: 25s, stopping: 20s, shuttingDown: 30s, deletion: 50s, jitter: 0.1}
+//	describeLag: 2s
+//	fleetReplay: anew         # or same
+//	buckets: true             # AWS's published API budgets
+//	quotas: {onDemandVCPUs: 256, spotVCPUs: 512}
+//	notOffered: [{types: "m7g.*", zone: eu-west-1c}]
+//	userData: |               # of the default launch templates
+//	  #!/bin/bash
+//	  exec kubelet --node-labels=team=a
+//	script: |                 # see package script
+//	  at 0s c5.* spot *: 0
+//	  lose answer of CreateFleet 1
+func LoadScenario(path string) (Options, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Options{}, fmt.Errorf("read scenario: %w", err)
+	}
+	o, err := parseScenario(data)
+	if err != nil {
+		return Options{}, fmt.Errorf("scenario %s: %w", path, err)
+	}
+	return o, nil
+}
+
+func parseScenario(data []byte) (Options, error) {
+	var f scenarioFile
+	if err := yaml.UnmarshalStrict(data, &f); err != nil {
+		return Options{}, err
+	}
+	o := Options{
+		Seed: f.Seed, Account: f.Account, Region: f.Region, FleetReplay: cloud.FleetReplay(f.FleetReplay),
+		Quotas: f.Quotas, UserData: f.UserData, Boot: f.Boot.boot(), Unthrottled: f.Buckets != nil && !*f.Buckets,
+	}
+	if f.Speed != nil {
+		if o.Speed = *f.Speed; o.Speed == 0 {
+			return o, fmt.Errorf("speed: 0 is not possible: it must be above 0, 1 for real latencies")
+		}
+	}
+	if f.DescribeLag != nil {
+		o.DescribeLag = f.DescribeLag.Duration
+	}
+	for n, z := range f.Zones {
+		if z.Name == "" || z.ID == "" {
+			return o, fmt.Errorf("zones[%d]: name and id are both needed, such as eu-west-1a and euw1-az1", n)
+		}
+		o.Zones = append(o.Zones, cloud.Zone{Name: z.Name, ID: z.ID})
+	}
+	if f.Region != "" && len(f.Zones) == 0 && f.Region != DefaultRegion {
+		return o, fmt.Errorf("zones: region %s needs its zones, such as [{name: %sa, id: …-az1}]", f.Region, f.Region)
+	}
+	for n, p := range f.NotOffered {
+		if p.Types == "" || p.Zone == "" {
+			return o, fmt.Errorf("notOffered[%d]: types and zone are both needed; both may hold * and ?", n)
+		}
+		o.NotOffered = append(o.NotOffered, script.Where{Type: p.Types, Zone: p.Zone, CapacityType: v1alpha1.CapacityType("")})
+	}
+	lines, err := script.Parse(strings.TrimRight(f.Script, "\n"))
+	if err != nil {
+		return o, fmt.Errorf("script: %w", err)
+	}
+	o.Script = lines
+	full, err := o.withDefaults()
+	if err != nil {
+		return o, err
+	}
+	return o, checkActions(full.Script)
+}
+
+// boot is DefaultBoot with what the file says.
+func (f bootFile) boot() *Boot {
+	b := DefaultBoot()
+	for _, phase := range []struct {
+		to   *time.Duration
+		from *metav1.Duration
+	}{
+		{&b.Pending, f.Pending},
+		{&b.Register, f.Register},
+		{&b.Ready, f.Ready},
+		{&b.Stopping, f.Stopping},
+		{&b.ShuttingDown, f.ShuttingDown},
+		{&b.Deletion, f.Deletion},
+	} {
+		if phase.from != nil {
+			*phase.to = phase.from.Duration
+		}
+	}
+	if f.Jitter != nil {
+		b.Jitter = *f.Jitter
+	}
+	return &b
+}

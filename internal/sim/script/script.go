@@ -1,0 +1,175 @@
+// Package script is the language in which scenarios and the simulator's private API say what happens in the world: who
+// has capacity when, and which calls go wrong. One line is one event:
+//
+//	[at DURATION] TYPE spot|on-demand|* ZONE: N|unlimited   so many machines can be had from then on; 0 is ICE
+//	[at DURATION] throttle TYPE spot|on-demand|* ZONE: N    so many fleet overrides answer RequestLimitExceeded
+//	[at DURATION] lose answer of ACTION [N]                 the next N calls (1) take effect, then the connection drops
+//	[at DURATION] refuse ACTION [N] with CODE               the next N calls (1) answer with this error, without effect
+//	[at DURATION] deny ACTION                               UnauthorizedOperation from then on
+//	[at DURATION] allow ACTION                              takes deny back
+//
+// TYPE and ZONE may hold * and ?; a zone is a name or an ID. Empty lines and lines that begin with # say nothing.
+package script
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Line is one event: exactly one of its pointers is set.
+type Line struct {
+	// At is when, from the moment the script is read, by the simulator's own time.
+	At       time.Duration
+	Text     string
+	Capacity *Capacity
+	Throttle *Throttle
+	Fault    *Fault
+}
+
+// Where is a set of offerings, by patterns.
+type Where struct {
+	Type string
+	// CapacityType is empty for both.
+	CapacityType v1alpha1.CapacityType
+	Zone         string
+}
+
+// Matches says whether an offering is of the set.
+func (w Where) Matches(instanceType string, ct v1alpha1.CapacityType, zone, zoneID string) bool {
+	return (w.CapacityType == "" || w.CapacityType == ct) && glob(w.Type, instanceType) && (glob(w.Zone, zone) || glob(w.Zone, zoneID))
+}
+
+func glob(pattern, s string) bool {
+	ok, err := path.Match(pattern, s)
+	return ok && err == nil
+}
+
+// Unlimited is the capacity of an offering that never runs dry.
+const Unlimited = -1
+
+// Capacity sets how many machines an offering can still give.
+type Capacity struct {
+	Where
+	Free int // Unlimited, or from 0
+}
+
+// Throttle makes fleet overrides answer RequestLimitExceeded.
+type Throttle struct {
+	Where
+	Count int
+}
+
+// FaultKind is how calls of an action go wrong.
+type FaultKind string
+
+// The kinds of fault.
+const (
+	LoseAnswer FaultKind = "lose"
+	Refuse     FaultKind = "refuse"
+	Deny       FaultKind = "deny"
+	Allow      FaultKind = "allow"
+)
+
+// Fault makes calls of an action go wrong.
+type Fault struct {
+	Kind   FaultKind
+	Action string
+	Count  int    // of calls; for LoseAnswer and Refuse
+	Code   string // for Refuse
+}
+
+var (
+	offeringForm = regexp.MustCompile(`^(throttle )?([a-z0-9.*?-]+) (spot|on-demand|\*) ([a-z0-9*?-]+): ([0-9]+|unlimited)$`)
+	loseForm     = regexp.MustCompile(`^lose answer of ([A-Za-z]+)( [0-9]+)?$`)
+	refuseForm   = regexp.MustCompile(`^refuse ([A-Za-z]+)( [0-9]+)? with ([A-Za-z.]+)$`)
+	denyForm     = regexp.MustCompile(`^(deny|allow) ([A-Za-z]+)$`)
+)
+
+// Parse reads a script. Its error names the line and says what a line may be.
+func Parse(text string) ([]Line, error) {
+	var lines []Line
+	n := 0
+	for raw := range strings.Lines(text) {
+		n++
+		words := strings.Join(strings.Fields(raw), " ")
+		if words == "" || strings.HasPrefix(words, "#") {
+			continue
+		}
+		line, err := parseLine(words)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %q: %w", n, words, err)
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+func parseLine(words string) (Line, error) {
+	line := Line{Text: words}
+	if rest, ok := strings.CutPrefix(words, "at "); ok {
+		when, what, _ := strings.Cut(rest, " ")
+		at, err := time.ParseDuration(when)
+		if err != nil || at < 0 {
+			return line, fmt.Errorf("%q is not a duration such as 30s or 5m", when)
+		}
+		line.At, words = at, what
+	}
+	if m := offeringForm.FindStringSubmatch(words); m != nil {
+		return line, line.offering(m)
+	}
+	if m := loseForm.FindStringSubmatch(words); m != nil {
+		count, err := countOf(m[2])
+		line.Fault = &Fault{Kind: LoseAnswer, Action: m[1], Count: count}
+		return line, err
+	}
+	if m := refuseForm.FindStringSubmatch(words); m != nil {
+		count, err := countOf(m[2])
+		line.Fault = &Fault{Kind: Refuse, Action: m[1], Count: count, Code: m[3]}
+		return line, err
+	}
+	if m := denyForm.FindStringSubmatch(words); m != nil {
+		line.Fault = &Fault{Kind: FaultKind(m[1]), Action: m[2]}
+		return line, nil
+	}
+	return line, fmt.Errorf(`want "[at 30s] c5.* spot eu-west-1a: 0", "throttle c5.* spot *: 2", "lose answer of CreateFleet 1", "refuse RunInstances 2 with InternalError", "deny RunInstances" or "allow RunInstances"`)
+}
+
+func (l *Line) offering(m []string) error {
+	where := Where{Type: m[2], Zone: m[4]}
+	if m[3] != "*" {
+		where.CapacityType = v1alpha1.CapacityType(m[3])
+	}
+	number := Unlimited
+	if m[5] != "unlimited" {
+		var err error
+		if number, err = strconv.Atoi(m[5]); err != nil {
+			return fmt.Errorf("%s is too large a number", m[5])
+		}
+	}
+	if m[1] == "" {
+		l.Capacity = &Capacity{Where: where, Free: number}
+		return nil
+	}
+	if number < 1 {
+		return fmt.Errorf("throttle needs how many overrides it is to hit, 1 or more")
+	}
+	l.Throttle = &Throttle{Where: where, Count: number}
+	return nil
+}
+
+func countOf(text string) (int, error) {
+	if text == "" {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s is not how many calls, 1 or more", strings.TrimSpace(text))
+	}
+	return n, nil
+}

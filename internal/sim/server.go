@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"floe.dev/floe/internal/sim/clock"
+	"floe.dev/floe/internal/sim/cloud"
+	"floe.dev/floe/internal/sim/ec2"
+	"floe.dev/floe/internal/sim/machine"
+	"floe.dev/floe/internal/sim/query"
+	"floe.dev/floe/internal/sim/script"
+)
+
+// Server is one simulated AWS.
+type Server struct {
+	log      *slog.Logger
+	clock    clock.Clock
+	speed    float64
+	cloud    *cloud.Cloud
+	ec2      *ec2.API
+	meter    *meter // nil: unthrottled
+	faults   faults
+	calls    callLog
+	machines *machine.Fleet // nil: machines join no cluster
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// New makes a simulated AWS; its world begins now. Close it when done.
+func New(o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkActions(o.Script); err != nil {
+		return nil, err
+	}
+	s := &Server{log: o.Log, clock: o.Clock, speed: o.Speed, calls: callLog{counts: map[string]*CallCount{}}}
+	if !o.Unthrottled {
+		s.meter = &meter{buckets: map[string]*bucket{}}
+	}
+	config := cloud.Config{
+		Clock: o.Clock, Seed: o.Seed, Speed: o.Speed, Account: o.Account, Region: o.Region, Zones: o.Zones,
+		Types: o.Types, NotOffered: o.NotOffered, DescribeLag: o.DescribeLag, FleetReplay: o.FleetReplay,
+		Quotas: o.Quotas, UserData: o.UserData,
+		Latencies: cloud.Latencies{
+			Pending: o.Boot.Pending, Stopping: o.Boot.Stopping, ShuttingDown: o.Boot.ShuttingDown, Jitter: o.Boot.Jitter,
+		},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	if o.Kube != nil {
+		s.machines = machine.New(machine.Config{
+			Kube: o.Kube, Log: o.Log, Seed: o.Seed, Jitter: o.Boot.Jitter,
+			Register: s.scaled(o.Boot.Register), Ready: s.scaled(o.Boot.Ready), Deletion: s.scaled(o.Boot.Deletion),
+		})
+		config.Notify = s.machines.Notify
+		s.stopped.Go(func() { s.machines.Run(ctx) })
+	}
+	s.cloud = cloud.New(config)
+	s.ec2 = ec2.New(s.cloud)
+	s.play(o.Script)
+	return s, nil
+}
+
+// Close ends what New started. Machines that joined a cluster stay in it as they are.
+func (s *Server) Close() {
+	s.stop()
+	s.stopped.Wait()
+}
+
+func (s *Server) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / s.speed) }
+
+// play lets the lines of a script happen, each at its time from now on.
+func (s *Server) play(lines []script.Line) {
+	s.cloud.Play(lines)
+	for _, line := range lines {
+		if line.Fault == nil {
+			continue
+		}
+		if line.At == 0 {
+			s.faults.add(*line.Fault)
+			continue
+		}
+		s.clock.AfterFunc(s.scaled(line.At), func() { s.faults.add(*line.Fault) })
+	}
+}
+
+// checkActions refuses scripts that name actions there are not.
+func checkActions(lines []script.Line) error {
+	known := ec2.New(nil)
+	for _, line := range lines {
+		if f := line.Fault; f != nil && !known.Knows(f.Action) && !otherActions[f.Action] {
+			return fmt.Errorf("script: %q: there is no action %s; EC2's are %s", line.Text, f.Action, strings.Join(known.Actions(), ", "))
+		}
+	}
+	return nil
+}
+
+// otherActions are those of STS and SSM.
+var otherActions = map[string]bool{"AssumeRole": true, "GetCallerIdentity": true, "GetParameter": true}
+
+// Handler is the listener's: POST / is AWS, the rest is private.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /{$}", s.serveAWS)
+	mux.HandleFunc("GET /truth", s.serveTruth)
+	mux.HandleFunc("POST /script", s.serveScript)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	return mux
+}
+
+// maxBody is far above what any request of EC2's can hold: 300 overrides of a fleet make about 60 KB.
+const maxBody = 4 << 20
+
+// serveAWS finds out which service is called: the signature names it.
+func (s *Server) serveAWS(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	caller, err := query.CheckSignature(r)
+	call := &call{server: s, w: w, id: requestID(), started: s.clock.Now(), caller: caller}
+	w.Header().Set("X-Amzn-Requestid", call.id)
+	switch {
+	case err == nil && caller.Service == "ssm":
+		call.serveSSM(r)
+	case err == nil && caller.Service == "sts":
+		call.serveQuery(r, s.sts, writeSTS, query.WriteSTSError, nil)
+	default:
+		if err == nil {
+			err = s.checkScope(caller)
+		}
+		call.serveQuery(r, s.ec2.Do, writeEC2, query.WriteEC2Error, err)
+	}
+}
+
+// checkScope refuses signatures for another service or region.
+func (s *Server) checkScope(c query.Credential) error {
+	switch {
+	case c.Service != "ec2":
+		return &query.Error{Code: "AuthFailure", Status: http.StatusUnauthorized, Message: "Credential should be scoped to correct service: 'ec2', not '" + c.Service + "'."}
+	case c.Region != s.cloud.Region():
+		return &query.Error{Code: "AuthFailure", Status: http.StatusUnauthorized, Message: "Credential should be scoped to a valid region: '" + s.cloud.Region() + "', not '" + c.Region + "'."}
+	}
+	return nil
+}
+
+// requestID is random, in the form of AWS's.
+func requestID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand.Read crashes the program rather than return an error
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
