@@ -1,0 +1,138 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/testbed"
+)
+
+func TestPendingPodsRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "at 0s * spot *: 0")
+	w.createPool(pool("general"))
+	w.deploy("small", 20, "500m", "512Mi")
+	w.deploy("large", 4, "3", "6Gi")
+	w.deploy("huge", 1, "96", "1Gi")
+
+	eventually(t, func() bool { return w.running() == 24 }, "every pod that can run, runs")
+	var view contract.ProvisionerView
+	eventually(t, func() bool {
+		var err error
+		view, err = query[contract.ProvisionerView](w, contract.ProvisionerID("demo"), contract.QueryState)
+		return err == nil && view.LastPlan != nil && view.LastPlan.UnplaceableCount == 1 && len(view.LastPlan.Unplaceable) == 1
+	}, "the plan names the pod that can never run")
+	huge := view.LastPlan.Unplaceable[0]
+	require.True(t, strings.HasPrefix(huge.Pod, "default/huge-"), huge.Pod)
+	require.Len(t, huge.Reasons, 1, "one for each pool")
+	require.Contains(t, huge.Reasons[0], "general")
+
+	w.requireNothingTooMuch(24)
+	for _, instance := range w.truth().Instances {
+		require.Equal(t, string(v1alpha1.OnDemand), instance.CapacityType, "spot was dry")
+		require.Equal(t, contract.OwnerFloe, instance.Tags[contract.TagOwner])
+		require.Equal(t, "demo", instance.Tags[contract.TagCluster])
+		require.Equal(t, "general", instance.Tags[contract.TagPool])
+	}
+}
+
+// A worker that dies with a launch under way, at any moment of it, costs nothing but time.
+func TestKilledWorkerBuysNothingTwice(t *testing.T) {
+	for moment, reached := range map[string]func(*world) bool{
+		"before the first call": func(w *world) bool {
+			_, err := query[contract.ProvisionerView](w, contract.ProvisionerID("demo"), contract.QueryState)
+			return err == nil
+		},
+		"at the first call":    func(w *world) bool { return w.truth().Counts["CreateFleet"].All > 0 },
+		"at the first machine": func(w *world) bool { return len(w.truth().Instances) > 0 },
+		"at the first node":    func(w *world) bool { return len(w.nodes("general")) > 0 },
+	} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "lose answer of CreateFleet 1")
+			w.createPool(pool("general"))
+			w.deploy("small", 30, "500m", "512Mi")
+			w.deploy("large", 6, "3", "6Gi")
+			eventually(t, func() bool { return reached(w) }, moment)
+			w.worker.Kill()
+			require.NoError(t, w.worker.Restart(t.Context()))
+			eventually(t, func() bool { return w.running() == 36 }, "every pod runs")
+			w.requireNothingTooMuch(36)
+		})
+	}
+}
+
+// A watcher that dies loses no demand, and Kubernetes may be away for a moment.
+func TestRestartedWatcherAndTemporalLoseNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.createPool(pool("general"))
+	watcher := w.Process("watcher-1")
+	watcher.Kill()
+	w.deploy("small", 10, "500m", "512Mi")
+	require.NoError(t, watcher.Restart(t.Context()))
+	require.NoError(t, w.Process("temporal").Restart(t.Context()))
+	eventually(t, func() bool { return w.running() == 10 }, "every pod runs")
+	w.requireNothingTooMuch(10)
+}
+
+// requireNothingTooMuch asserts that every pod was bought for once, that every machine bought was asked for once, and
+// that each of them is a node of the cluster.
+func (w *world) requireNothingTooMuch(pods int) {
+	t := w.t
+	t.Helper()
+	truth := w.truth()
+	asked, served := 0, 0
+	for _, launch := range w.launches() {
+		asked += launch.Count
+		served += launch.PodCount
+	}
+	require.Equal(t, pods, served, "launches for more or fewer pods than there are")
+	perToken := map[string]int{}
+	for _, instance := range truth.Instances {
+		require.Equal(t, "running", instance.State, "%s was not needed", instance.ID)
+		require.NotEmpty(t, instance.Tags[contract.TagToken])
+		perToken[instance.Tags[contract.TagToken]]++
+	}
+	require.Len(t, truth.Instances, asked, "machines by launch token: %v", perToken)
+	eventually(t, func() bool { return len(w.nodes("general")) == asked }, "every machine is a Ready node")
+}
+
+// launches are the inputs of all ScaleUps there ever were, from their histories.
+func (w *world) launches() (inputs []contract.ScaleUpInput) {
+	t := w.t
+	t.Helper()
+	list, err := w.temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: testbed.TemporalNamespace, Query: fmt.Sprintf("WorkflowType='%s'", contract.WorkflowScaleUp),
+	})
+	require.NoError(t, err)
+	for _, execution := range list.Executions {
+		id := execution.Execution
+		events := w.temporal.GetWorkflowHistory(t.Context(), id.WorkflowId, id.RunId, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		event, err := events.Next()
+		require.NoError(t, err)
+		var in contract.ScaleUpInput
+		payloads := event.GetWorkflowExecutionStartedEventAttributes().Input
+		require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(payloads, &in))
+		inputs = append(inputs, in)
+	}
+	return inputs
+}
+
+func requireApplicationError(t *testing.T, err error, kind, says string) {
+	t.Helper()
+	var application *temporal.ApplicationError
+	require.True(t, errors.As(err, &application), "%v", err)
+	require.Equal(t, kind, application.Type())
+	require.Contains(t, application.Message(), says)
+}
