@@ -207,6 +207,7 @@ func (tb *Testbed) startKwok(ctx context.Context) error {
 				"--manage-nodes-with-label-selector=" + LabelSimulated + "=true",
 				"--node-lease-duration-seconds=0",
 				"--cidr=10.244.0.0/16",
+				"-v=WARN", // INFO is a line for each pod
 				"--server-address=" + address(ports[0]),
 			}, configs...),
 			ready: probe.ok("http://" + address(ports[0]) + "/healthz"),

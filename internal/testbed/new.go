@@ -3,6 +3,8 @@ package testbed
 import (
 	"context"
 	"os"
+
+	"floe.dev/floe/internal/testbed/toolchain"
 )
 
 // T is what New needs of a *testing.T. An interface, so that programs which use a testbed don't carry package testing.
@@ -20,8 +22,9 @@ type T interface {
 // log is in its output; and a part that ended by itself, or did not stop when asked to, fails the test.
 func New(t T, o Options) *Testbed {
 	t.Helper()
-	if o.Progress == nil {
-		o.Progress = os.Stderr
+	// Only a build is worth a line of a test's output: it takes minutes.
+	if _, err := toolchain.Ensure(t.Context(), toolNames(o.complete().Parts), os.Stderr); err != nil {
+		t.Fatalf("testbed: %v", err)
 	}
 	tb, err := Start(t.Context(), o)
 	if err != nil {

@@ -68,6 +68,22 @@ type Options struct {
 	Progress io.Writer
 }
 
+func (o Options) complete() Options {
+	if o.Parts == 0 {
+		o.Parts = All
+	}
+	if o.Parts.has(Controllers) {
+		o.Parts |= API
+	}
+	if o.Cluster == "" {
+		o.Cluster = "demo"
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	return o
+}
+
 // Testbed is a set of running parts. Fields of parts that were not asked for are empty.
 type Testbed struct {
 	// Dir holds all files of the testbed: data, certificates, kubeconfigs and, in logs/, the log of each process.
@@ -109,18 +125,7 @@ type Testbed struct {
 // Start starts the parts that o asks for, side by side, and returns when all of them serve. ctx bounds the start only;
 // the testbed runs until Close, or until this program ends. On an error nothing is left behind.
 func Start(ctx context.Context, o Options) (*Testbed, error) {
-	if o.Parts == 0 {
-		o.Parts = All
-	}
-	if o.Parts.has(Controllers) {
-		o.Parts |= API
-	}
-	if o.Cluster == "" {
-		o.Cluster = "demo"
-	}
-	if o.Progress == nil {
-		o.Progress = io.Discard
-	}
+	o = o.complete()
 	tools, err := toolchain.Ensure(ctx, toolNames(o.Parts), o.Progress)
 	if err != nil {
 		return nil, err
