@@ -1,0 +1,201 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clienttesting "k8s.io/client-go/testing"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+)
+
+const (
+	waitFor = 10 * time.Second
+	tick    = 5 * time.Millisecond
+)
+
+// evictor plays the eviction API: it answers with the next of a pod's answers, and nil deletes the pod.
+type evictor struct {
+	w       *world
+	answers map[string][]error
+	evicted []string
+}
+
+func (w *world) evictor(answers map[string][]error) *evictor {
+	e := &evictor{w: w, answers: answers}
+	w.client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if action.GetSubresource() != "eviction" {
+			return false, nil, nil
+		}
+		eviction := action.(clienttesting.CreateAction).GetObject().(*policyv1.Eviction)
+		if left := e.answers[eviction.Name]; len(left) > 0 {
+			e.answers[eviction.Name] = left[1:]
+			if apierrors.IsNotFound(left[0]) || apierrors.IsConflict(left[0]) { // it goes by somebody else's hand
+				return true, nil, errors.Join(left[0], e.remove(eviction))
+			}
+			if left[0] != nil {
+				return true, nil, left[0]
+			}
+		}
+		e.evicted = append(e.evicted, eviction.Name+" "+string(*eviction.DeleteOptions.Preconditions.UID))
+		return true, nil, e.remove(eviction)
+	})
+	return e
+}
+
+func (e *evictor) remove(eviction *policyv1.Eviction) error {
+	return e.w.client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), eviction.Namespace, eviction.Name)
+}
+
+// drainNow runs the activity in Temporal's test environment, so that it has a heartbeat.
+func (w *world) drainNow(t *testing.T, in contract.DrainInput) (contract.DrainResult, error) {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(w.Drain)
+	value, err := env.ExecuteActivity(w.Drain, in)
+	var result contract.DrainResult
+	if err == nil {
+		require.NoError(t, value.Get(&result))
+	}
+	return result, err
+}
+
+func drainN1(deadline time.Duration) contract.DrainInput {
+	return contract.DrainInput{Cluster: "demo", Pool: "api", Node: "n1", UID: "uid-n1", Instance: "i-1", Deadline: time.Now().Add(deadline)}
+}
+
+func multipleBudgets() error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: "more than one"}}
+}
+
+func TestDrain(t *testing.T) {
+	w := newWorld(t, testPool("api"), testNode("n1", "i-1"), testNode("n2", "i-2"),
+		testPod("plain", on("n1")), testPod("budget", on("n1")), testPod("budgets", on("n1")),
+		testPod("gone", on("n1")), testPod("replaced", on("n1")), testPod("elsewhere", on("n2")),
+		testPod("agent", on("n1"), owned("DaemonSet")),
+		testPod("mirror", on("n1"), func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }),
+	)
+	pods := schema.GroupResource{Resource: "pods"}
+	w.evictor(map[string][]error{
+		"budget":   {apierrors.NewTooManyRequests("would violate the pod's disruption budget", 0)},
+		"budgets":  {multipleBudgets(), multipleBudgets()},
+		"gone":     {apierrors.NewNotFound(pods, "gone")},
+		"replaced": {apierrors.NewConflict(pods, "replaced", nil)},
+	})
+
+	result, err := w.drainNow(t, drainN1(time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, contract.DrainResult{Evicted: 3}, result)
+
+	node := w.nodeNow(t, "n1")
+	require.True(t, node.Spec.Unschedulable)
+	require.True(t, hasTaint(node.Spec.Taints, v1alpha1.TaintLeaving))
+	left, err := w.client.CoreV1().Pods("").List(context.Background(), metav1.ListOptions{})
+	require.NoError(t, err)
+	var names []string
+	for _, pod := range left.Items {
+		names = append(names, pod.Name)
+	}
+	require.ElementsMatch(t, []string{"agent", "mirror", "elsewhere"}, names)
+}
+
+func TestDrainEvictsTheVeryPod(t *testing.T) {
+	w := newWorld(t, testNode("n1", "i-1"), testPod("plain", on("n1")))
+	e := w.evictor(nil)
+	_, err := w.drainNow(t, drainN1(time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, []string{"plain uid-plain"}, e.evicted)
+}
+
+func TestDrainDeletesPastTheDeadline(t *testing.T) {
+	for name, tc := range map[string]struct {
+		grace *int64
+		want  int64
+	}{
+		"its own grace":  {ptr(int64(7)), 7},
+		"never at once":  {ptr(int64(0)), 1},
+		"the usual 30 s": {nil, 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testNode("n1", "i-1"), testPod("held", on("n1"), func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = tc.grace }))
+			refused := make([]error, 100)
+			for i := range refused {
+				refused[i] = apierrors.NewTooManyRequests("budget", 0)
+			}
+			w.evictor(map[string][]error{"held": refused})
+			result, err := w.drainNow(t, drainN1(50*time.Millisecond))
+			require.NoError(t, err)
+			require.Equal(t, contract.DrainResult{Deleted: 1}, result)
+			for _, action := range w.client.Actions() {
+				if d, ok := action.(clienttesting.DeleteActionImpl); ok {
+					require.Equal(t, tc.want, *d.DeleteOptions.GracePeriodSeconds)
+					require.EqualValues(t, "uid-held", *d.DeleteOptions.Preconditions.UID)
+				}
+			}
+		})
+	}
+}
+
+func TestDrainLeavesADeadKubeletBehind(t *testing.T) {
+	since := metav1.NewTime(time.Now().Add(-time.Minute))
+	w := newWorld(t, testNode("n1", "i-1"), testPod("stuck", on("n1"), func(p *corev1.Pod) {
+		p.DeletionTimestamp = &since
+		p.Finalizers = []string{"kubelet"} // the fake API server wants a reason
+	}))
+	result, err := w.drainNow(t, drainN1(-time.Second))
+	require.NoError(t, err)
+	require.Equal(t, contract.DrainResult{Left: 1}, result)
+	require.Equal(t, []string{"patch nodes"}, w.writes(), "a pod that is going already is not deleted again")
+}
+
+func TestDrainOfANodeThatIsGone(t *testing.T) {
+	for name, nodes := range map[string][]runtime.Object{
+		"no such Node":   nil,
+		"another's name": {testNode("n1", "i-9", func(n *corev1.Node) { n.UID = "other" })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nodes...)
+			result, err := w.drainNow(t, drainN1(time.Hour))
+			require.NoError(t, err)
+			require.Equal(t, contract.DrainResult{Gone: true}, result)
+			require.Empty(t, w.writes())
+		})
+	}
+}
+
+func TestDrainForbidden(t *testing.T) {
+	w := newWorld(t, testNode("n1", "i-1"), testPod("plain", on("n1")))
+	w.evictor(map[string][]error{"plain": {apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "plain", nil)}})
+	_, err := w.drainNow(t, drainN1(time.Hour))
+	requireType(t, err, contract.ErrAccessDenied, false)
+	require.ErrorContains(t, err, "may not create pods/eviction")
+}
+
+func TestDrainCountsFromWhereItWas(t *testing.T) {
+	w := newWorld(t, testNode("n1", "i-1"), testPod("plain", on("n1")))
+	w.evictor(nil)
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(w.Drain)
+	env.SetHeartbeatDetails(contract.DrainResult{Evicted: 4})
+	value, err := env.ExecuteActivity(w.Drain, drainN1(time.Hour))
+	require.NoError(t, err)
+	var result contract.DrainResult
+	require.NoError(t, value.Get(&result))
+	require.Equal(t, 5, result.Evicted)
+}
+
+func ptr[T any](v T) *T { return &v }
