@@ -129,7 +129,5 @@ type Launch struct {
 
 // Plan decides what to buy.
 func Plan(s Snapshot) Result {
-	r := Result{OnNodes: map[string][]*corev1.Pod{}, InFlight: map[string][]*corev1.Pod{}}
-	r.Unplaced = append(r.Unplaced, s.Pods...)
-	return r
+	return newPlan(s).run()
 }

@@ -1,0 +1,295 @@
+package planner
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// countBound counts bound pods for every counter, by the domains of their nodes.
+func (p *plan) countBound() {
+	byNamespace := map[string][]*counter{}
+	for _, n := range p.nodes {
+		p.openDomains(n)
+		for _, pod := range n.Pods {
+			if ended(pod) || len(p.counters) == 0 {
+				continue
+			}
+			counters, known := byNamespace[pod.Namespace]
+			if !known {
+				for _, k := range p.counters {
+					if k.term.namespaces == nil || k.term.namespaces[pod.Namespace] {
+						counters = append(counters, k)
+					}
+				}
+				byNamespace[pod.Namespace] = counters
+			}
+			for _, k := range counters {
+				// The scheduler leaves pods that are going out of a spread, but not out of affinity.
+				if k.spread != nil && pod.DeletionTimestamp != nil || !p.looksAt(k, n) {
+					continue
+				}
+				if domain, ok := n.domain(k.term.key); ok && k.term.matches(pod) {
+					k.put(domain, 1)
+				}
+			}
+			for i := range requiredAntiAffinity(pod) {
+				tm, scope := p.affinityTerm(pod, &requiredAntiAffinity(pod)[i])
+				if k := p.counterByKey[counterKey(tm, scope, nil)]; k != nil {
+					if domain, ok := n.domain(k.term.key); ok {
+						k.owners[domain]++
+					}
+				}
+			}
+		}
+	}
+}
+
+// openDomains enters a node's domains with every spread that looks at the node: empty domains count too.
+func (p *plan) openDomains(n *nodeState) {
+	for _, k := range p.counters {
+		if k.spread == nil || !p.looksAt(k, n) {
+			continue
+		}
+		if domain, ok := n.domain(k.term.key); ok {
+			k.n[domain] += 0
+		}
+	}
+}
+
+// looksAt reports whether a counter looks at a node.
+func (p *plan) looksAt(k *counter, n *nodeState) bool {
+	if k.spread == nil {
+		return true
+	}
+	if f := k.spread.selects; f != nil && !f.selects(n) {
+		return false
+	}
+	if f := k.spread.tolerates; f != nil && f.firstUntolerated(n.taints) != nil {
+		return false
+	}
+	return true
+}
+
+// fitHeld gives the room of launches in flight to the pods that they were opened for. Which of its machines holds which
+// pod does not matter: the plan that opened the launch found that all of them fit.
+func (p *plan) fitHeld() {
+	for _, f := range p.flights {
+		room := make(vec, len(p.dims.names))
+		for _, n := range f.machines {
+			room.add(n.free, 1)
+		}
+		for _, c := range p.classes {
+			n := (f.entry.Classes[c.public]*len(f.machines) + f.total - 1) / f.total
+			for ; n > 0 && c.left > 0; n-- {
+				to := f.best(c.req)
+				if to == nil || !p.runsOn(c.profile, to) || !fits(room, nil, c.req) {
+					break
+				}
+				room.add(c.req, -1)
+				f.entry.Classes = less(f.entry.Classes, c.public)
+				p.place(c, to, 1)
+			}
+		}
+	}
+}
+
+// best is the first machine with room for a request, or else the one with the most room: the machines are sound
+// together, whatever this order makes of each.
+func (f *flight) best(req vec) *nodeState {
+	var most *nodeState
+	for _, n := range f.machines {
+		if fits(n.free, nil, req) {
+			return n
+		}
+		if most == nil || n.free[dimCPU] > most.free[dimCPU] {
+			most = n
+		}
+	}
+	return most
+}
+
+func less(classes map[string]int, key string) map[string]int {
+	out := make(map[string]int, len(classes))
+	for k, n := range classes {
+		out[k] = n
+	}
+	out[key]--
+	return out
+}
+
+// fitNodes puts pods on nodes and on what is in flight, first-fit: those of higher priority first, then those with more
+// rules, then large before small.
+func (p *plan) fitNodes() {
+	if len(p.nodes) == 0 {
+		return
+	}
+	order := slices.Clone(p.classes)
+	total := make(vec, len(p.dims.names))
+	for _, c := range order {
+		total.add(c.req, int64(c.left))
+	}
+	size := func(c *class) float64 {
+		s := 0.0
+		for i, r := range c.req {
+			if total[i] > 0 {
+				s += float64(r) / float64(total[i])
+			}
+		}
+		return s
+	}
+	slices.SortStableFunc(order, func(a, b *class) int {
+		return cmp.Or(
+			cmp.Compare(b.priority, a.priority),
+			cmp.Compare(btoi(b.topology.any()), btoi(a.topology.any())),
+			cmp.Compare(a.topology.strictness(), b.topology.strictness()),
+			cmp.Compare(size(b), size(a)),
+			strings.Compare(a.key, b.key),
+		)
+	})
+	p.fitNominated(order)
+	for _, c := range order {
+		if c.topology.any() {
+			p.fitRuled(c)
+			continue
+		}
+		for _, n := range p.nodes {
+			if c.left == 0 {
+				break
+			}
+			if k := p.room(c, n); k > 0 && p.runsOn(c.profile, n) {
+				p.place(c, n, min(k, c.left))
+			}
+		}
+	}
+}
+
+// fitNominated counts pods for which the scheduler is evicting others: they have their node, and nothing is bought.
+func (p *plan) fitNominated(order []*class) {
+	for _, c := range order {
+		name := c.sample.Status.NominatedNodeName
+		if name == "" {
+			continue
+		}
+		for _, n := range p.nodes {
+			if n.Name == name && p.runsOn(c.profile, n) && !n.Unschedulable {
+				p.place(c, n, c.left)
+				break
+			}
+		}
+	}
+}
+
+// room is how many pods of a class a node can take as far as resources and ports go.
+func (p *plan) room(c *class, n *nodeState) int {
+	if n.Unschedulable {
+		return 0
+	}
+	k := times(n.free, nil, c.req)
+	if k > 0 && len(c.ports) > 0 {
+		if anyConflict(c.ports, n.ports) {
+			return 0
+		}
+		k = 1
+	}
+	return k
+}
+
+// fitRuled puts pods with topology rules on nodes, one at a time. Pods of a class are alike: where one finds no node,
+// no other does.
+func (p *plan) fitRuled(c *class) {
+	var open []*nodeState
+	for _, n := range p.nodes {
+		if p.room(c, n) > 0 && p.runsOn(c.profile, n) {
+			open = append(open, n)
+		}
+	}
+	for c.left > 0 {
+		least := leasts(c)
+		i := slices.IndexFunc(open, func(n *nodeState) bool { return p.allowed(c, n, least) })
+		if i < 0 {
+			return
+		}
+		n := open[i]
+		p.place(c, n, 1)
+		if p.room(c, n) == 0 {
+			open = slices.Delete(open, i, i+1)
+		}
+	}
+}
+
+// leasts is the fewest pods in any domain, for each of the class's spreads.
+func leasts(c *class) []int {
+	least := make([]int, len(c.topology.spreads))
+	for i := range least {
+		least[i] = c.topology.spreads[i].least()
+	}
+	return least
+}
+
+// allowed reports whether topology rules let a pod of the class go to a node.
+func (p *plan) allowed(c *class, n *nodeState, least []int) bool {
+	t := &c.topology
+	for i := range t.spreads {
+		r := &t.spreads[i]
+		domain, ok := n.domain(r.term.key)
+		if !ok || !r.allows(r.n[domain], t.self[r.counter], least[i]) {
+			return false
+		}
+	}
+	for _, k := range t.without {
+		if domain, ok := n.domain(k.term.key); ok && k.n[domain] > 0 || !ok && n.choice != nil {
+			return false
+		}
+	}
+	for _, k := range t.matched {
+		if len(k.owners) == 0 {
+			continue
+		}
+		if domain, ok := n.domain(k.term.key); ok && k.owners[domain] > 0 || !ok && n.choice != nil {
+			return false
+		}
+	}
+	return p.attracted(t, func(k *counter) (string, bool) { return n.domain(k.term.key) })
+}
+
+// attracted reports whether all required affinity holds in a place, given by its domain for each counter. The first pod
+// of a group that selects itself needs nobody there (InterPodAffinity's rule: no pod anywhere matches its terms).
+func (p *plan) attracted(t *topology, domainOf func(*counter) (string, bool)) bool {
+	first := true
+	for _, k := range t.with {
+		first = first && k.total == 0 && t.self[k]
+	}
+	for _, k := range t.with {
+		domain, ok := domainOf(k)
+		if !ok || !first && k.n[domain] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// place puts n pods of a class on a node.
+func (p *plan) place(c *class, n *nodeState, count int) {
+	pods := c.take(count)
+	if n.flight != nil {
+		id := n.flight.entry.ScaleUp
+		p.result.InFlight[id] = append(p.result.InFlight[id], pods...)
+	} else if n.InFlight {
+		p.result.InFlight[n.Name] = append(p.result.InFlight[n.Name], pods...)
+	} else {
+		p.result.OnNodes[n.Name] = append(p.result.OnNodes[n.Name], pods...)
+	}
+	n.free.add(c.req, -int64(count))
+	n.ports = append(n.ports, c.ports...)
+	for _, k := range c.topology.matched {
+		if domain, ok := n.domain(k.term.key); ok && p.looksAt(k, n) {
+			k.put(domain, count)
+		}
+	}
+	for _, k := range c.topology.without {
+		if domain, ok := n.domain(k.term.key); ok {
+			k.owners[domain] += count
+		}
+	}
+}

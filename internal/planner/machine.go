@@ -1,0 +1,248 @@
+package planner
+
+import (
+	"math/bits"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/catalog"
+)
+
+// The capacity types that can be bought, as indexes.
+const (
+	ctSpot = iota
+	ctOnDemand
+	ctCount
+)
+
+var capacityTypes = [ctCount]v1alpha1.CapacityType{v1alpha1.Spot, v1alpha1.OnDemand}
+
+// maxZones is how many zones a plan can tell apart: no region comes near it (us-east-1 with all its local zones has
+// about forty). Offerings in zones beyond that are left out.
+const maxZones = 64
+
+// offer is a set of offerings of one machine type: for each capacity type the zones, a bit each.
+type offer [ctCount]uint64
+
+func (o offer) and(p offer) offer {
+	for ct := range o {
+		o[ct] &= p[ct]
+	}
+	return o
+}
+
+func (o offer) empty() bool { return o[ctSpot]|o[ctOnDemand] == 0 }
+
+// covers reports whether p is part of o.
+func (o offer) covers(p offer) bool { return p[ctSpot]&^o[ctSpot]|p[ctOnDemand]&^o[ctOnDemand] == 0 }
+
+// each calls f for every offering of the set.
+func (o offer) each(f func(ct, zone int)) {
+	for ct, zones := range o {
+		for ; zones != 0; zones &= zones - 1 {
+			f(ct, bits.TrailingZeros64(zones))
+		}
+	}
+}
+
+// machine is a type as one pool can buy it.
+type machine struct {
+	index  int
+	pool   *poolState
+	typ    contract.InstanceType
+	room   vec // allocatable less what DaemonSets take
+	daemon vec // what DaemonSets take
+	ports  []hostPort
+	avail  offer // everything that can be bought
+	fresh  offer // of that, what is not in back-off
+	steps  []uint64
+	price  [ctCount][]float64 // by zone
+	labels [ctCount][]map[string]string
+}
+
+// cheapest price of a set of offerings, which must not be empty.
+func (m *machine) cheapest(ct int, zones uint64) float64 {
+	best := m.price[ct][bits.TrailingZeros64(zones)]
+	for z := zones & (zones - 1); z != 0; z &= z - 1 {
+		best = min(best, m.price[ct][bits.TrailingZeros64(z)])
+	}
+	return best
+}
+
+// nominal is what the machine counts against limits.
+func (m *machine) nominal() usage {
+	return usage{cpu: int64(m.typ.VCPU) * 1000, memory: int64(m.typ.MemoryMiB) << 20, nodes: 1}
+}
+
+func (m *machine) labelsOf(ct, zone int) map[string]string {
+	if m.labels[ct] == nil {
+		m.labels[ct] = make([]map[string]string, len(m.pool.plan.zones))
+	}
+	if m.labels[ct][zone] == nil {
+		p := m.pool
+		m.labels[ct][zone] = catalog.Labels(p.NodePool, m.typ, p.plan.zones[zone], p.zoneIDs[zone], p.region, capacityTypes[ct])
+	}
+	return m.labels[ct][zone]
+}
+
+// poolState is a pool while a plan is made.
+type poolState struct {
+	Pool
+	plan     *plan
+	region   string
+	zoneIDs  []string // by zone
+	machines []*machine
+	byType   map[string]*machine
+	limit    usage
+	inUse    usage // nodes, ledger and this plan's launches
+}
+
+// addPools sets up pools and their machines, by name.
+func (p *plan) addPools(pools []Pool) {
+	pools = slices.Clone(pools)
+	slices.SortFunc(pools, func(a, b Pool) int { return strings.Compare(a.Name, b.Name) })
+	p.zones = zoneNames(pools)
+	for _, pool := range pools {
+		s := &poolState{
+			Pool: pool, plan: p, zoneIDs: make([]string, len(p.zones)), byType: map[string]*machine{},
+			limit: limitsOf(pool.Spec.Limits), inUse: usageOf(pool.Used),
+		}
+		p.pools = append(p.pools, s)
+		if pool.Problem != "" {
+			p.problems = append(p.problems, "pool "+pool.Name+": "+pool.Problem)
+		}
+		for i := range pool.Candidates {
+			p.addMachine(s, &pool.Candidates[i])
+		}
+	}
+}
+
+func (p *plan) addMachine(s *poolState, c *catalog.Candidate) {
+	m := &machine{index: len(p.machines), pool: s, typ: c.Type, steps: make([]uint64, len(s.Spec.Fallback))}
+	for ct := range m.price {
+		m.price[ct] = make([]float64, len(p.zones))
+	}
+	for _, o := range c.Overrides {
+		zone, found := slices.BinarySearch(p.zones, o.Zone)
+		ct := slices.Index(capacityTypes[:], o.CapacityType)
+		if !found || ct < 0 {
+			continue
+		}
+		bit := uint64(1) << zone
+		if m.avail[ct]&bit == 0 || o.USDPerHour < m.price[ct][zone] {
+			m.price[ct][zone] = o.USDPerHour
+		}
+		m.avail[ct] |= bit
+		if !s.BackOff[o.Offering].After(p.now) {
+			m.fresh[ct] |= bit
+		}
+		s.region, s.zoneIDs[zone] = o.Region, o.ZoneID
+		for i := range s.Spec.Fallback {
+			if step := &s.Spec.Fallback[i]; m.steps[i]&bit == 0 && catalog.StepAllows(s.NodePool, step, c.Type, o) {
+				m.steps[i] |= bit
+			}
+		}
+	}
+	if m.avail.empty() {
+		return
+	}
+	allocatable := catalog.Allocatable(s.NodePool, c.Type)
+	m.room = p.dims.vec(allocatable)
+	s.machines = append(s.machines, m)
+	s.byType[c.Type.Name] = m
+	p.machines = append(p.machines, m)
+}
+
+// stepType is the capacity type of a step, as an index; false for steps that buy nothing.
+func stepType(step *v1alpha1.FallbackStep) (int, bool) {
+	ct := slices.Index(capacityTypes[:], step.CapacityType)
+	return ct, ct >= 0
+}
+
+func zoneNames(pools []Pool) []string {
+	seen := map[string]bool{}
+	var zones []string
+	for i := range pools {
+		for j := range pools[i].Candidates {
+			for _, o := range pools[i].Candidates[j].Overrides {
+				if !seen[o.Zone] {
+					seen[o.Zone] = true
+					zones = append(zones, o.Zone)
+				}
+			}
+		}
+	}
+	slices.Sort(zones)
+	return zones[:min(len(zones), maxZones)]
+}
+
+// addDaemons takes the DaemonSets' part off every machine that they would run on. Where a DaemonSet runs in some zones
+// only, the machine is reckoned with it in all.
+func (p *plan) addDaemons() {
+	for _, d := range p.daemons {
+		for _, m := range p.machines {
+			if d.profile.on(m).empty() {
+				continue
+			}
+			if m.daemon == nil {
+				m.daemon = make(vec, len(p.dims.names))
+			}
+			m.daemon.add(d.req, 1)
+			m.ports = append(m.ports, d.ports...)
+		}
+	}
+	for _, m := range p.machines {
+		if m.daemon == nil {
+			m.daemon = make(vec, len(p.dims.names))
+		}
+		m.room.add(m.daemon, -1)
+	}
+}
+
+// usage is what counts against a pool's limits.
+type usage struct{ cpu, memory, nodes int64 }
+
+func (u usage) plus(o usage, n int64) usage {
+	return usage{cpu: u.cpu + o.cpu*n, memory: u.memory + o.memory*n, nodes: u.nodes + o.nodes*n}
+}
+
+func (u usage) within(limit usage) bool {
+	return u.cpu <= limit.cpu && u.memory <= limit.memory && u.nodes <= limit.nodes
+}
+
+// timesWithin is how many of one fit between used and limit.
+func timesWithin(limit, used, one usage) int {
+	n := int64(plenty)
+	for _, r := range [][3]int64{{limit.cpu, used.cpu, one.cpu}, {limit.memory, used.memory, one.memory}, {limit.nodes, used.nodes, one.nodes}} {
+		if r[2] > 0 {
+			n = min(n, max(0, r[0]-r[1])/r[2])
+		}
+	}
+	return int(n)
+}
+
+func usageOf(list corev1.ResourceList) usage {
+	cpu, memory, nodes := list[corev1.ResourceCPU], list[corev1.ResourceMemory], list[v1alpha1.ResourceNodes]
+	return usage{cpu: cpu.MilliValue(), memory: memory.Value(), nodes: nodes.Value()}
+}
+
+func limitsOf(list corev1.ResourceList) usage {
+	u := usageOf(list)
+	if _, ok := list[corev1.ResourceCPU]; !ok {
+		u.cpu = plenty
+	}
+	if _, ok := list[corev1.ResourceMemory]; !ok {
+		u.memory = plenty
+	}
+	if _, ok := list[v1alpha1.ResourceNodes]; !ok {
+		u.nodes = plenty
+	}
+	return u
+}
+
+// limited reports whether the pool has any limit.
+func (s *poolState) limited() bool { return s.limit != usage{plenty, plenty, plenty} }

@@ -1,0 +1,335 @@
+package planner
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// sensibleVCPUs is how large a machine is bought unless a larger one is clearly cheaper (by more than sensibleMargin):
+// many pods on one machine are many pods lost at once, and the largest types have the fewest alternatives.
+const (
+	sensibleVCPUs  = 32
+	sensibleMargin = 0.01
+)
+
+// bin is one or more machines with the same pods each.
+type bin struct {
+	*lot
+	level int
+	env   offer // offerings of its machine that all its pods can run on
+	used  vec
+	parts []part
+	hosts tally
+	times int
+}
+
+// part is n pods of an item.
+type part struct {
+	*item
+	n int
+}
+
+func (b *bin) zones() uint64 { return b.env[b.ct] & b.lot.zones }
+
+func (b *bin) price() float64 { return b.cheapest(b.ct, b.zones()) }
+
+// has is how many pods of a class the bin has.
+func (b *bin) has(c *class) int {
+	n := 0
+	for _, p := range b.parts {
+		if p.class == c {
+			n += p.n
+		}
+	}
+	return n
+}
+
+// open is an empty bin of a lot.
+func (l *lot) open(level int) *bin {
+	return &bin{lot: l, level: level, env: l.avail, used: make(vec, len(l.room)), times: 1}
+}
+
+// reset empties a bin that was only tried, for another lot.
+func (b *bin) reset(l *lot) {
+	b.lot, b.env, b.parts, b.hosts = l, l.avail, b.parts[:0], b.hosts[:0]
+	clear(b.used)
+}
+
+// takes is how many pods of an item the bin can take besides what it has, at most want.
+func (b *bin) takes(it *item, want int) int {
+	c := it.class
+	if it.on(b.machine)[b.ct]&b.env[b.ct]&b.lot.zones == 0 {
+		return 0
+	}
+	n := min(want, times(b.room, b.used, c.req))
+	if n == 0 || len(c.ports) > 0 && anyConflict(c.ports, b.ports) {
+		return 0
+	}
+	if c.host.perMachine < math.MaxInt32 || len(c.host.bounds)+len(c.host.kinds) > 0 {
+		n = min(b.hosts.takes(&c.host, n), c.host.perMachine-b.has(c))
+	}
+	return max(n, 0)
+}
+
+func (b *bin) put(it *item, n int) {
+	c := it.class
+	b.env = b.env.and(it.on(b.machine))
+	b.used.add(c.req, int64(n))
+	if len(c.host.bounds)+len(c.host.kinds) > 0 {
+		b.hosts = b.hosts.with(&c.host, n)
+	}
+	for i := range b.parts {
+		if b.parts[i].item == it {
+			b.parts[i].n += n
+			return
+		}
+	}
+	b.parts = append(b.parts, part{it, n})
+}
+
+// fill puts as many pods into the bin as it takes, in the order of the items. A pod that would make the machine dearer,
+// by tying it to a zone, does not share one.
+func (b *bin) fill(items []*item) {
+	for _, it := range items {
+		if it.left == 0 {
+			continue
+		}
+		n := b.takes(it, it.left-b.hasOf(it))
+		if n == 0 {
+			continue
+		}
+		if len(b.parts) > 0 {
+			zones := b.zones()
+			if narrower := zones & it.on(b.machine)[b.ct]; narrower != zones && b.cheapest(b.ct, narrower) > b.cheapest(b.ct, zones) {
+				continue
+			}
+		}
+		b.put(it, n)
+	}
+}
+
+func (b *bin) hasOf(it *item) int {
+	for i := range b.parts {
+		if b.parts[i].item == it {
+			return b.parts[i].n
+		}
+	}
+	return 0
+}
+
+// buy packs items into the level's machines until nothing is left that they can hold within their pools' limits. It does
+// so once for each way of telling what pods are worth, and keeps the cheapest.
+func (p *plan) buy(lv *level, items []*item) {
+	items = slices.DeleteFunc(slices.Clone(items), func(it *item) bool {
+		return it.left == 0 || it.stuck || !slices.ContainsFunc(lv.lots, func(l *lot) bool { return l.holds(it) })
+	})
+	p.fillUp(lv.number, items)
+	items = slices.DeleteFunc(items, func(it *item) bool { return it.left == 0 })
+	if len(items) == 0 {
+		return
+	}
+	lots := undominated(useful(lv.lots, items), items)
+	alone := aloneWorth(lots, items)
+	ways := []valuation{
+		func([]*item) map[*item]float64 { return alone },
+		func(items []*item) map[*item]float64 { return p.sharedWorth(lots, items) },
+	}
+	best, bestUSD, bestLeft := 0, math.Inf(1), math.MaxInt
+	for i, way := range ways {
+		undo := p.checkpoint(items)
+		usd, left := p.pack(lv.number, lots, items, way)
+		if left < bestLeft || left == bestLeft && usd < bestUSD {
+			best, bestUSD, bestLeft = i, usd, left
+		}
+		undo()
+	}
+	p.pack(lv.number, lots, items, ways[best])
+}
+
+// valuation says what a pod of each item is worth, while these are left.
+type valuation func([]*item) map[*item]float64
+
+// aloneWorth is what a pod costs on the machine that is cheapest for its like alone: pods that only large or dear
+// machines hold are worth more.
+func aloneWorth(lots []*lot, items []*item) map[*item]float64 {
+	worth := make(map[*item]float64, len(items))
+	trial := lots[0].open(0)
+	for _, it := range items {
+		worth[it] = math.Inf(1)
+		for _, l := range lots {
+			trial.reset(l)
+			if n := trial.takes(it, it.left); n > 0 {
+				worth[it] = min(worth[it], l.usd/float64(n))
+			}
+		}
+	}
+	return worth
+}
+
+// sharedWorth is what a pod's resources are worth where they are bought in the best mix: pods that ask for what is
+// scarce are worth more.
+func (p *plan) sharedWorth(lots []*lot, items []*item) map[*item]float64 {
+	demand := make(vec, len(p.dims.names))
+	for _, it := range items {
+		demand.add(it.class.req, int64(it.left))
+	}
+	each, _ := relax(lots, demand)
+	worth := make(map[*item]float64, len(items))
+	for _, it := range items {
+		for i, w := range each {
+			worth[it] += w * float64(it.class.req[i])
+		}
+	}
+	return worth
+}
+
+// pack buys machines for items. Each turn takes the item whose pods are worth most (large ones first: small ones fit
+// beside them), and of all machines that hold it the one that costs least for what its pods are worth. The same machine
+// is bought as often as there are pods for it, so that the cost is in items, not pods.
+func (p *plan) pack(level int, lots []*lot, items []*item, way valuation) (usd float64, left int) {
+	items = slices.Clone(items)
+	trial, best := lots[0].open(level), lots[0].open(level)
+	for len(items) > 0 {
+		worth := way(items)
+		slices.SortStableFunc(items, func(a, b *item) int { return cmp.Compare(worth[b], worth[a]) })
+		bestScore := math.Inf(1)
+		for _, l := range lots {
+			if !l.holds(items[0]) || l.affordable() == 0 {
+				continue
+			}
+			trial.reset(l)
+			trial.fill(items)
+			value := 0.0
+			for _, part := range trial.parts {
+				value += worth[part.item] * float64(part.n)
+			}
+			if score := l.cost(trial.zones()) / value; score < bestScore {
+				bestScore = score
+				trial, best = best, trial
+			}
+		}
+		if math.IsInf(bestScore, 1) {
+			left += items[0].left
+			items = items[1:] // limits leave no machine that holds it
+			continue
+		}
+		usd += best.price() * float64(p.commit(best))
+		items = slices.DeleteFunc(items, func(it *item) bool { return it.left == 0 })
+	}
+	return usd, left
+}
+
+// checkpoint returns a function that undoes what is bought from now on.
+func (p *plan) checkpoint(items []*item) (undo func()) {
+	left := make([]int, len(items))
+	for i, it := range items {
+		left[i] = it.left
+	}
+	used := make([]usage, len(p.pools))
+	for i, s := range p.pools {
+		used[i] = s.inUse
+	}
+	bins := len(p.bins)
+	return func() {
+		for i, it := range items {
+			it.left = left[i]
+		}
+		for i, s := range p.pools {
+			s.inUse = used[i]
+		}
+		p.bins = p.bins[:bins]
+	}
+}
+
+// cost is what choosing a lot is reckoned with: its price, and a little on top for machines larger than sensible.
+func (l *lot) cost(zones uint64) float64 {
+	usd := l.cheapest(l.ct, zones)
+	if l.typ.VCPU > sensibleVCPUs {
+		usd *= 1 + sensibleMargin
+	}
+	return usd
+}
+
+// commit buys the bin as often as its pods and its pool's limits allow.
+func (p *plan) commit(b *bin) (n int) {
+	n = b.affordable()
+	for _, part := range b.parts {
+		n = min(n, part.left/part.n)
+	}
+	for _, part := range b.parts {
+		part.left -= part.n * n
+	}
+	b.pool.inUse = b.pool.inUse.plus(b.nominal(), int64(n))
+	bought := b.copy()
+	bought.times = n
+	p.bins = append(p.bins, bought)
+	return n
+}
+
+// copy is a bin of its own.
+func (b *bin) copy() *bin {
+	c := *b
+	c.used, c.parts, c.hosts = slices.Clone(b.used), slices.Clone(b.parts), slices.Clone(b.hosts)
+	return &c
+}
+
+// useful are the lots that hold some item.
+func useful(lots []*lot, items []*item) []*lot {
+	var kept []*lot
+	for _, l := range lots {
+		if slices.ContainsFunc(items, l.holds) {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+// fillUp uses the room that companions have left on their machines.
+func (p *plan) fillUp(level int, items []*item) {
+	for _, b := range p.bins {
+		if b.level != level {
+			continue
+		}
+		had := len(b.parts)
+		b.fill(items)
+		for _, part := range b.parts[had:] {
+			part.left -= part.n
+		}
+	}
+}
+
+// lowerBound is what everything bought costs at least: at each level, on the machines that the level has.
+func (p *plan) lowerBound() float64 {
+	bound := 0.0
+	for i := range p.asked {
+		demand := make(vec, len(p.dims.names))
+		var items []*item
+		for _, b := range p.bins {
+			if b.level != i {
+				continue
+			}
+			demand.add(b.used, int64(b.times))
+			for _, part := range b.parts {
+				if !slices.Contains(items, part.item) {
+					items = append(items, part.item)
+				}
+			}
+		}
+		if len(items) == 0 {
+			continue
+		}
+		_, usd := relax(useful(p.asked[i].lots, items), demand)
+		bound += usd
+	}
+	return bound
+}
+
+func relax(lots []*lot, demand vec) (worth []float64, usd float64) {
+	room := make([]vec, len(lots))
+	cost := make([]float64, len(lots))
+	for i, l := range lots {
+		room[i], cost[i] = l.room, l.usd
+	}
+	return relaxation(demand, room, cost)
+}

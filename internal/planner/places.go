@@ -1,0 +1,272 @@
+package planner
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// item is pods of one class that go to machines, all under the same constraints.
+type item struct {
+	class *class
+	slot  *slot // where topology rules want them; nil: anywhere
+	left  int
+	asked int
+	stuck bool // its pods want to be with others, and those found no room
+}
+
+// on is the offerings of a machine that the item's pods can run on.
+func (it *item) on(m *machine) offer {
+	if it.slot != nil {
+		return it.slot.offers[m.index]
+	}
+	return it.class.profile.on(m)
+}
+
+// slot is one combination of domains (zone, capacity type, …) that new machines can be bought in.
+type slot struct {
+	name   string
+	values map[string]string // by topology key; a key that the machines don't have is missing
+	offers []offer           // by machine
+}
+
+// option is a slot as a class sees it.
+type option struct {
+	*slot
+	usd float64 // the cheapest machine there that holds a pod
+}
+
+// items of all classes that still have pods: one each, or one a slot where topology rules look at anything but the
+// machine itself. at most caps pods go to a slot: what an earlier try found to be all that can be bought there.
+func (p *plan) assign(caps map[*class]map[string]int) []*item {
+	var items []*item
+	var ruled []*class
+	for _, c := range p.classes {
+		if c.left == 0 {
+			continue
+		}
+		if len(placeKeys(c)) == 0 {
+			items = append(items, &item{class: c, left: c.left, asked: c.left})
+		} else {
+			ruled = append(ruled, c)
+		}
+	}
+	slices.SortStableFunc(ruled, func(a, b *class) int {
+		return cmp.Or(
+			cmp.Compare(a.topology.strictness(), b.topology.strictness()),
+			cmp.Compare(b.priority, a.priority),
+			cmp.Compare(len(a.topology.with), len(b.topology.with)),
+		)
+	})
+	// A class that wants to be near another waits until that has its places.
+	left := map[*class]int{}
+	perSlot := map[*class]map[*slot]*item{}
+	for _, c := range ruled {
+		left[c] = c.left
+		perSlot[c] = map[*slot]*item{}
+	}
+	for progress := true; progress; {
+		progress = false
+		for _, c := range ruled {
+			if p.spreadOut(c, left, perSlot[c], caps[c]) {
+				progress = true
+			}
+		}
+	}
+	for _, c := range ruled {
+		for _, s := range p.slotsOf(c) {
+			if it := perSlot[c][s.slot]; it != nil {
+				items = append(items, it)
+			}
+		}
+	}
+	return items
+}
+
+// spreadOut gives as many pods of a class as possible their slots, one at a time: always the slot with the fewest pods
+// that count, the cheapest of those. It reports whether any pod found one.
+func (p *plan) spreadOut(c *class, left map[*class]int, items map[*slot]*item, caps map[string]int) bool {
+	slots := p.slotsOf(c)
+	slots = slices.DeleteFunc(slices.Clone(slots), func(s option) bool {
+		limit, capped := caps[s.name]
+		return capped && limit == 0
+	})
+	for _, r := range c.topology.spreads {
+		for _, s := range slots {
+			if value, ok := s.values[r.term.key]; ok {
+				r.n[value] += 0
+			}
+		}
+	}
+	any := false
+	for left[c] > 0 {
+		s := p.bestSlot(c, slots, items, caps)
+		if s == nil {
+			break
+		}
+		it := items[s]
+		if it == nil {
+			it = &item{class: c, slot: s}
+			items[s] = it
+		}
+		it.left++
+		it.asked++
+		left[c]--
+		any = true
+		for _, k := range c.topology.matched {
+			if value, ok := s.values[k.term.key]; ok {
+				k.put(value, 1)
+			}
+		}
+		for _, k := range c.topology.without {
+			if value, ok := s.values[k.term.key]; ok {
+				k.owners[value]++
+			}
+		}
+	}
+	return any
+}
+
+func (p *plan) bestSlot(c *class, slots []option, items map[*slot]*item, caps map[string]int) *slot {
+	least := leasts(c)
+	var best option
+	bestCount := 0
+	for _, s := range slots {
+		if limit, capped := caps[s.name]; capped && items[s.slot] != nil && items[s.slot].asked >= limit {
+			continue
+		}
+		if !c.slotAllowed(p, s.slot, least) {
+			continue
+		}
+		count := 0
+		for _, k := range c.topology.matched {
+			if value, ok := s.values[k.term.key]; ok {
+				count += k.n[value]
+			}
+		}
+		for _, r := range c.topology.spreads {
+			if value, ok := s.values[r.term.key]; ok && !c.topology.self[r.counter] {
+				count += r.n[value]
+			}
+		}
+		if best.slot == nil || count < bestCount || count == bestCount && s.usd < best.usd {
+			best, bestCount = s, count
+		}
+	}
+	return best.slot
+}
+
+// slotAllowed reports whether the rules that look at more than the machine let one pod more go to a slot.
+func (c *class) slotAllowed(p *plan, s *slot, least []int) bool {
+	t := &c.topology
+	for i := range t.spreads {
+		r := &t.spreads[i]
+		if r.term.key == corev1.LabelHostname {
+			continue
+		}
+		value, ok := s.values[r.term.key]
+		if !ok || !r.allows(r.n[value], t.self[r.counter], least[i]) {
+			return false
+		}
+	}
+	for _, k := range t.without {
+		if value, ok := s.values[k.term.key]; ok && k.n[value] > 0 {
+			return false
+		}
+	}
+	for _, k := range t.matched {
+		if value, ok := s.values[k.term.key]; ok && k.owners[value] > 0 {
+			return false
+		}
+	}
+	near := topology{self: t.self}
+	for _, k := range t.with {
+		if k.term.key != corev1.LabelHostname {
+			near.with = append(near.with, k)
+		}
+	}
+	return p.attracted(&near, func(k *counter) (string, bool) {
+		value, ok := s.values[k.term.key]
+		return value, ok
+	})
+}
+
+// placeKeys are the topology keys of a class's rules, and of others' rules that count its pods, except the machine's
+// own: sorted.
+func placeKeys(c *class) []string {
+	keys := map[string]bool{}
+	add := func(k *counter) {
+		if k.term.key != corev1.LabelHostname {
+			keys[k.term.key] = true
+		}
+	}
+	for _, r := range c.topology.spreads {
+		add(r.counter)
+	}
+	for _, k := range slices.Concat(c.topology.with, c.topology.without, c.topology.matched) {
+		add(k)
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// slotsOf are the places that pods of a class can be bought machines in, by name.
+func (p *plan) slotsOf(c *class) []option {
+	if c.slots != nil {
+		return c.slots
+	}
+	c.slots = []option{}
+	for _, s := range p.allSlots(c.profile, placeKeys(c)) {
+		o := option{slot: s, usd: math.Inf(1)}
+		for _, m := range p.machines {
+			if s.offers[m.index].empty() || m.pool.Problem != "" || !fits(m.room, nil, c.req) || anyConflict(c.ports, m.ports) {
+				continue
+			}
+			s.offers[m.index].each(func(ct, zone int) { o.usd = min(o.usd, m.price[ct][zone]) })
+		}
+		if !math.IsInf(o.usd, 1) {
+			c.slots = append(c.slots, o)
+		}
+	}
+	return c.slots
+}
+
+// allSlots of a profile by topology keys: its offerings, sorted out by the values of these labels.
+func (p *plan) allSlots(f *profile, keys []string) []*slot {
+	id := strconv.Itoa(f.number) + " " + strings.Join(keys, " ")
+	if known, ok := p.slots[id]; ok {
+		return known
+	}
+	byName := map[string]*slot{}
+	var name []byte
+	for _, m := range p.machines {
+		f.on(m).each(func(ct, zone int) {
+			labels := m.labelsOf(ct, zone)
+			name = name[:0]
+			for _, key := range keys {
+				name = append(append(name, labels[key]...), ';')
+			}
+			s := byName[string(name)]
+			if s == nil {
+				s = &slot{name: string(name), values: map[string]string{}, offers: make([]offer, len(p.machines))}
+				for _, key := range keys {
+					if value, ok := labels[key]; ok {
+						s.values[key] = value
+					}
+				}
+				byName[s.name] = s
+			}
+			s.offers[m.index][ct] |= 1 << zone
+		})
+	}
+	slots := make([]*slot, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		slots = append(slots, byName[name])
+	}
+	p.slots[id] = slots
+	return slots
+}
