@@ -83,6 +83,12 @@ var troubles = map[string]trouble{
 	"RequestExpired":        unsent,
 }
 
+// unknownCredentials are the codes of denied that say something of the credentials themselves.
+var unknownCredentials = map[string]bool{
+	"AuthFailure": true, "InvalidClientTokenId": true, "UnrecognizedClientException": true,
+	"MissingAuthenticationToken": true, "SignatureDoesNotMatch": true,
+}
+
 // troubleOf is what a code of EC2 means, where it is known.
 func troubleOf(code string) (trouble, bool) {
 	// The SDK's own list of throttling codes, of all services.

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 
 	"floe.dev/floe/internal/config"
 )
@@ -44,6 +45,7 @@ func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.
 	sdk, err := awsconfig.LoadDefaultConfig(ctx,
 		awsconfig.WithRegion(cfg.Region),
 		awsconfig.WithRetryer(func() awssdk.Retryer { return awssdk.NopRetryer{} }),
+		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{plainBody}),
 		awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			// The default keeps 10 connections; beyond that each call of a burst would pay for a handshake of its own.
 			t.MaxIdleConnsPerHost = 100

@@ -13,6 +13,9 @@ import (
 	"floe.dev/floe/api/contract"
 )
 
+// Errors carry no cause: the SDK's says the same again at length, and with it kilobytes of encoded detail would go into
+// workflow histories.
+
 // fail turns the error of a call that changes nothing, or that may be made again as it is, into the contract's.
 func (acc *account) fail(err error) error {
 	if errors.Is(err, context.Canceled) {
@@ -33,7 +36,7 @@ func (acc *account) failed(d diagnosis) error {
 		return acc.failedUnavailable(d)
 	}
 	return temporal.NewNonRetryableApplicationError(
-		fmt.Sprintf("%s: EC2 refuses %s: %s (%s)", acc, d.action, d.message, d.code), contract.ErrInvalidInput, d.cause)
+		fmt.Sprintf("%s: EC2 refuses %s: %s (%s)", acc, d.action, d.message, d.code), contract.ErrInvalidInput, nil)
 }
 
 // The delay after a throttled call. EC2's buckets refill by the second, so a second is the least that helps.
@@ -47,33 +50,32 @@ func (acc *account) failedThrottled(d diagnosis) error {
 	return temporal.NewApplicationErrorWithOptions(
 		fmt.Sprintf("%s: %s is throttled (%s): the account's API rate is used up; it is tried again", acc, d.action, d.code),
 		contract.ErrThrottled, temporal.ApplicationErrorOptions{
-			Cause:          d.cause,
 			Category:       temporal.ApplicationErrorCategoryBenign,
 			NextRetryDelay: throttleDelay + rand.N(throttleJitter),
 		})
 }
 
+// failedDenied tells credentials that AWS does not know from those that may not do this.
 func (acc *account) failedDenied(d diagnosis) error {
 	who := "the credentials in use"
 	if acc.cfg.Role != "" {
 		who = acc.cfg.Role
 	}
-	return temporal.NewNonRetryableApplicationError(
-		fmt.Sprintf("%s: AWS does not allow %s to %s (%s): allow %s in its policy, or correct the account in the configuration; AWS says: %s",
-			acc, d.action, who, d.code, d.action, d.message),
-		contract.ErrAccessDenied, d.cause)
+	what := fmt.Sprintf("AWS does not allow %s to %s (%s): allow it in the policy, or correct the account in the configuration", d.action, who, d.code)
+	if unknownCredentials[d.code] {
+		what = fmt.Sprintf("AWS does not accept %s for %s (%s): correct them", who, d.action, d.code)
+	}
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s: %s; AWS says: %s", acc, what, d.message), contract.ErrAccessDenied, nil)
 }
 
 func (acc *account) failedUnavailable(d diagnosis) error {
-	return temporal.NewApplicationErrorWithOptions(
-		fmt.Sprintf("%s: %s got no answer: %v", acc, d.action, innermost(d)), contract.ErrUnavailable,
-		temporal.ApplicationErrorOptions{Cause: d.cause})
+	return temporal.NewApplicationError(
+		fmt.Sprintf("%s: %s got no answer: %s", acc, d.action, innermost(d)), contract.ErrUnavailable)
 }
 
 func (acc *account) failedLost(d diagnosis) error {
-	return temporal.NewApplicationErrorWithOptions(
-		fmt.Sprintf("%s: the answer of %s was lost: %v; what it did is looked up", acc, d.action, innermost(d)), contract.ErrLostAnswer,
-		temporal.ApplicationErrorOptions{Cause: d.cause})
+	return temporal.NewApplicationError(
+		fmt.Sprintf("%s: the answer of %s was lost: %s; what it did is looked up", acc, d.action, innermost(d)), contract.ErrLostAnswer)
 }
 
 // innermost is what is worth reading of a failure: AWS's words, or the deepest cause.

@@ -28,18 +28,23 @@ func (a *Activities) Instances(ctx context.Context, accountName, cluster string)
 // instances describes all instances that match. The error is the SDK's.
 func (acc *account) instances(ctx context.Context, filters ...types.Filter) ([]contract.Instance, error) {
 	var instances []contract.Instance
+	err := acc.eachInstance(ctx, func(i types.Instance) { instances = append(instances, decodeInstance(i)) }, filters...)
+	return instances, err
+}
+
+// eachInstance calls each with every instance that matches. The error is the SDK's.
+func (acc *account) eachInstance(ctx context.Context, each func(types.Instance), filters ...types.Filter) error {
 	pages := ec2.NewDescribeInstancesPaginator(acc.ec2, &ec2.DescribeInstancesInput{
 		Filters:    filters,
 		MaxResults: awssdk.Int32(1000), // the most that EC2 takes
 	})
-	err := eachPage(ctx, pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstancesOutput) {
+	return eachPage(ctx, pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstancesOutput) {
 		for _, reservation := range page.Reservations {
 			for _, instance := range reservation.Instances {
-				instances = append(instances, decodeInstance(instance))
+				each(instance)
 			}
 		}
 	})
-	return instances, err
 }
 
 func filter(name string, values ...string) types.Filter {

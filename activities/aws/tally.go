@@ -77,8 +77,11 @@ func (t *tally) common() (d diagnosis, all bool) {
 			return d, false
 		}
 		if !all {
-			d, all = diagnosis{trouble: trouble, action: fleetActions, code: o.Code, message: o.Message}, true
+			d, all = diagnosis{trouble: trouble, action: "ec2:CreateFleet", code: o.Code, message: o.Message}, true
 		}
+	}
+	if d.trouble == denied {
+		d.action = fleetActions
 	}
 	return d, all
 }

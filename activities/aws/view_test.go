@@ -1,0 +1,182 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"floe.dev/floe/activities/store"
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/catalog"
+	"floe.dev/floe/internal/fallback"
+	"floe.dev/floe/internal/sim"
+)
+
+func TestView(t *testing.T) {
+	b := newBed(t, "")
+	before := time.Now()
+	var group errgroup.Group
+	for range 8 {
+		group.Go(func() error { _, err := b.View(t.Context(), testAccount); return err })
+	}
+	require.NoError(t, group.Wait())
+	calls := b.truth().Counts
+	require.Equal(t, 1, calls["DescribeSubnets"].All, "callers that come together ask once")
+	types := calls["DescribeInstanceTypes"].All
+
+	view, err := b.View(t.Context(), testAccount)
+	require.NoError(t, err)
+	require.Equal(t, types, b.calls("DescribeInstanceTypes"), "it is kept")
+	require.Equal(t, testAccount, view.Account)
+	require.Equal(t, sim.DefaultRegion, view.Region)
+	require.False(t, view.At.Before(before))
+	require.Empty(t, view.BackOff)
+	for _, p := range places {
+		subnet := view.Subnets[p.subnet]
+		require.Equal(t, catalog.Subnet{ID: p.subnet, Zone: p.zone, ZoneID: p.zoneID, FreeAddresses: subnet.FreeAddresses}, subnet)
+		require.Positive(t, subnet.FreeAddresses)
+	}
+	facts := catalog.Facts()
+	require.Len(t, view.Types, len(facts))
+	for _, fact := range facts {
+		require.Equal(t, fact, view.Types[fact.Name])
+	}
+	key := catalog.OfferedKey{InstanceType: "m5.large", ZoneID: "euw1-az2"}
+	require.True(t, view.Offered[key])
+	spot, ok := view.USDPerHour("m5.large", "euw1-az2", v1alpha1.Spot)
+	require.True(t, ok)
+	onDemand, ok := view.USDPerHour("m5.large", "euw1-az2", v1alpha1.OnDemand)
+	require.True(t, ok)
+	require.Less(t, spot, onDemand)
+}
+
+func TestViewThatCannotBeRead(t *testing.T) {
+	b := newBed(t, "deny DescribeSubnets")
+	_, err := b.View(t.Context(), testAccount)
+	require.Equal(t, contract.ErrAccessDenied, typeOf(t, err))
+	require.ErrorContains(t, err, "ec2:DescribeSubnets")
+	b.script("allow DescribeSubnets")
+	_, err = b.View(t.Context(), testAccount)
+	require.NoError(t, err, "it recovers by itself")
+	_, err = b.View(t.Context(), "other")
+	require.Equal(t, contract.ErrInvalidInput, typeOf(t, err))
+}
+
+func TestFullSubnetIsReadAgain(t *testing.T) {
+	b := newBed(t, "refuse CreateFleet with "+codeSubnetFull)
+	_, err := b.View(t.Context(), testAccount)
+	require.NoError(t, err)
+	_, err = b.launch(launchInput("token", 1, v1alpha1.Spot, "m5.large"))
+	require.NoError(t, err)
+	subnets := &b.accounts[testAccount].catalog.subnets
+	subnets.now = func() time.Time { return time.Now().Add(2 * loadAgain) }
+	_, err = b.View(t.Context(), testAccount)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return b.calls("DescribeSubnets") == 2 }, 5*time.Second, 10*time.Millisecond)
+}
+
+func TestRunKeepsViews(t *testing.T) {
+	b := newBed(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); b.Run(ctx) }()
+	require.Eventually(t, func() bool { return b.calls("DescribeSubnets") == 1 }, 10*time.Second, 10*time.Millisecond)
+	cancel()
+	<-done
+}
+
+func TestMemoryTakesInWhatOthersLearned(t *testing.T) {
+	offering := contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az1", InstanceType: "m5.large", CapacityType: v1alpha1.Spot}
+	kept := &keptStore{err: errors.New("down")}
+	m := newMemory("eu-west-1", kept, discard())
+	now := time.Now()
+	m.now = func() time.Time { return now }
+	m.read.now = m.now
+	require.Empty(t, m.backOff(t.Context()), "a store that is down leaves the memory empty")
+
+	kept.err, kept.learned = nil, []store.Learned{{ID: "a/eu-west-1", Events: []fallback.Event{{Offering: offering, Answer: contract.AnswerICE, At: now}}}}
+	require.Empty(t, m.backOff(t.Context()), "not read again yet")
+	now = now.Add(2 * memoryFresh)
+	require.Eventually(t, func() bool { return len(m.backOff(t.Context())) == 1 }, 5*time.Second, time.Millisecond)
+
+	// A launch of this process's own lifts it at once; and all is forgotten in time.
+	m.learn(contract.HopRecord{ID: "b", Hop: contract.Hop{
+		Ended: now, Outcomes: []contract.Outcome{{Offering: offering, Answer: contract.AnswerLaunched}},
+	}})
+	require.Empty(t, m.backOff(t.Context()))
+	now = now.Add(2 * fallback.Forget)
+	m.backOff(t.Context())
+	require.Empty(t, m.events["b/eu-west-1"])
+}
+
+func TestAgedServesTheOldWhileItLoads(t *testing.T) {
+	now := time.Now()
+	loads := make(chan func() (int, error))
+	failures := make(chan error, 1)
+	a := aged[int]{
+		fresh:  time.Minute,
+		load:   func(context.Context) (int, error) { return (<-loads)() },
+		failed: func(err error) { failures <- err },
+		now:    func() time.Time { return now },
+	}
+	first := make(chan int)
+	go func() { v, _, _ := a.get(t.Context()); first <- v }()
+	loads <- func() (int, error) { return 1, nil }
+	require.Equal(t, 1, <-first, "the first caller waits")
+	began := now
+
+	get := func() int {
+		v, at, err := a.get(t.Context())
+		require.NoError(t, err)
+		require.False(t, at.After(now))
+		return v
+	}
+	now = now.Add(2 * time.Minute)
+	require.Equal(t, 1, get(), "nobody else does")
+	loads <- func() (int, error) { return 0, errors.New("no") }
+	require.EqualError(t, <-failures, "no")
+	require.Equal(t, 1, get(), "a failed load leaves the old one")
+	_, at, _ := a.get(t.Context())
+	require.Equal(t, began, at, "and its age")
+
+	now = now.Add(2 * loadAgain)
+	require.Equal(t, 1, get())
+	loads <- func() (int, error) { return 2, nil }
+	require.Eventually(t, func() bool { return get() == 2 }, 5*time.Second, time.Millisecond)
+	now = now.Add(2 * loadAgain)
+	a.expire()
+	get()
+	loads <- func() (int, error) { return 3, nil }
+	require.Eventually(t, func() bool { return get() == 3 }, 5*time.Second, time.Millisecond)
+}
+
+func TestAgedFirstLoadThatFails(t *testing.T) {
+	n := 0
+	a := aged[int]{
+		fresh: time.Minute, now: time.Now,
+		load: func(context.Context) (int, error) {
+			if n++; n == 1 {
+				return 0, errors.New("no")
+			}
+			return n, nil
+		},
+	}
+	_, _, err := a.get(t.Context())
+	require.EqualError(t, err, "no")
+	v, _, err := a.get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, v)
+
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	stuck := make(chan struct{})
+	defer close(stuck)
+	b := aged[int]{now: time.Now, load: func(context.Context) (int, error) { <-stuck; return 0, nil }}
+	_, _, err = b.get(canceled)
+	require.ErrorIs(t, err, context.Canceled)
+}
