@@ -3,12 +3,14 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -18,7 +20,7 @@ import (
 
 // AWS makes each call of the clients built from a config a span (EC2.CreateFleet) and a point of the histogram
 // floe_aws_call_duration_seconds{service,action,code}; code is AWS's error code, "" where the call went well, and
-// "Unreachable" where no answer came.
+// "Unreachable" where no answer came. What the SDK itself has to say goes to slog.
 //
 // It is our own because OpenTelemetry's otelaws is deprecated since v0.72 (pkg.go.dev/…/otelaws).
 func (t *Telemetry) AWS() func(*aws.Config) {
@@ -30,6 +32,13 @@ func (t *Telemetry) AWS() func(*aws.Config) {
 		slog.Warn("the metric floe.aws.call.duration is refused", "error", err)
 	}
 	return func(cfg *aws.Config) {
+		cfg.Logger = logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
+			level := slog.LevelDebug
+			if class == logging.Warn {
+				level = slog.LevelWarn
+			}
+			slog.Log(context.Background(), level, fmt.Sprintf(format, args...), "component", "aws-sdk")
+		})
 		cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("FloeTelemetry", hook.call),
 				middleware.After) // after the one that puts service and operation into the context
