@@ -92,10 +92,7 @@ func (p *plan) assign(caps map[*class]map[string]int) []*item {
 // that count, the cheapest of those. It reports whether any pod found one.
 func (p *plan) spreadOut(c *class, left map[*class]int, items map[*slot]*item, caps map[string]int) bool {
 	slots := p.slotsOf(c)
-	slots = slices.DeleteFunc(slices.Clone(slots), func(s option) bool {
-		limit, capped := caps[s.name]
-		return capped && limit == 0
-	})
+	// A slot that takes no more is a domain all the same: others may buy there.
 	for _, r := range c.topology.spreads {
 		for _, s := range slots {
 			if value, ok := s.values[r.term.key]; ok {
@@ -137,7 +134,7 @@ func (p *plan) bestSlot(c *class, slots []option, items map[*slot]*item, caps ma
 	var best option
 	bestCount := 0
 	for _, s := range slots {
-		if limit, capped := caps[s.name]; capped && items[s.slot] != nil && items[s.slot].asked >= limit {
+		if limit, capped := caps[s.name]; capped && (limit == 0 || items[s.slot] != nil && items[s.slot].asked >= limit) {
 			continue
 		}
 		if !c.slotAllowed(p, s.slot, least) {
