@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -26,23 +28,36 @@ func (w *world) demands(t *testing.T, n int) []contract.Demand {
 	return w.temporal.allDemands()
 }
 
-func TestPodsArriveAsOneDemand(t *testing.T) {
-	timing := quick
-	timing.BatchIdle, timing.BatchMax = 300*time.Millisecond, time.Minute
-	w := newWorld(t, timing)
-	for i := range 20 {
-		w.put(t, pending(fmt.Sprintf("p%d", i), fmt.Sprint(98+i)))
-	}
-	w.put(t, bound(pending("runs", "200"))) // needs nothing
-	d := w.demands(t, 1)
-	require.Len(t, d, 1)
-	require.Equal(t, 20, d[0].Pods)
-	require.Equal(t, "pods-unschedulable", d[0].Reason)
-	require.Equal(t, "117", d[0].Watermark, "compared as numbers: 99 is before 117")
-	require.False(t, d[0].At.After(d[0].Sent))
-	require.NotEmpty(t, d[0].Key)
+// alone is a demand that nothing drives but the test.
+func alone(t *testing.T) (*demand, *fakeTemporal) {
+	temporal := &fakeTemporal{}
+	return newDemand("demo", temporal, Timing{}.withDefaults(), mustMetrics(t), slog.New(slog.DiscardHandler)), temporal
+}
 
-	o := w.temporal.starts[0]
+// tellNow has everything told that was gathered.
+func (d *demand) tellNow(t *testing.T) {
+	t.Helper()
+	b, _ := d.ripe(time.Now().Add(time.Hour))
+	require.NotNil(t, b)
+	require.True(t, d.tell(t.Context(), b))
+}
+
+func TestPodsThatArriveTogetherAreOneDemand(t *testing.T) {
+	d, told := alone(t)
+	for i := range 20 {
+		d.pod(pending(fmt.Sprintf("p%d", i), fmt.Sprint(98+i)))
+	}
+	d.pod(bound(pending("runs", "200"))) // needs nothing
+	d.tellNow(t)
+	require.Len(t, told.demands, 1)
+	in := told.demands[0]
+	require.Equal(t, 20, in.Pods)
+	require.Equal(t, "pods-unschedulable", in.Reason)
+	require.Equal(t, "117", in.Watermark, "compared as numbers: 99 is before 117")
+	require.False(t, in.At.After(in.Sent))
+	require.NotEmpty(t, in.Key)
+
+	o := told.starts[0]
 	require.Equal(t, "provisioner/demo", o.ID)
 	require.Equal(t, contract.TaskQueue, o.TaskQueue)
 	require.NotEmpty(t, o.StaticSummary)
@@ -52,7 +67,7 @@ func TestPodsArriveAsOneDemand(t *testing.T) {
 }
 
 func TestPodsThatKeepComingAreToldInTime(t *testing.T) {
-	d := newDemand("demo", nil, Timing{BatchIdle: 100 * time.Millisecond, BatchMax: time.Second}, mustMetrics(t), nil)
+	d, _ := alone(t)
 	d.pod(pending("a", "1"))
 	first := d.batch.first
 	_, wait := d.ripe(first.Add(10 * time.Millisecond))
@@ -81,7 +96,13 @@ func TestAPodIsToldOnce(t *testing.T) {
 
 func TestPodsThatWaitAtTheStart(t *testing.T) {
 	w := newWorld(t, quick, pending("a", "1"), pending("b", "2"))
-	require.Equal(t, 2, w.demands(t, 1)[0].Pods)
+	require.Eventually(t, func() bool {
+		pods := 0
+		for _, d := range w.temporal.allDemands() {
+			pods += d.Pods
+		}
+		return pods == 2
+	}, waitFor, tick)
 }
 
 func TestWhatMayServeTheUnserved(t *testing.T) {
@@ -89,7 +110,7 @@ func TestWhatMayServeTheUnserved(t *testing.T) {
 	pools := w.dynamic.Resource(v1alpha1.NodePoolResource)
 	_, err := pools.Create(context.Background(), nodePool("nobody-waits", 1), metav1.CreateOptions{})
 	require.NoError(t, err)
-	w.put(t, pending("a", "1"), pending("b", "1"))
+	w.put(t, pending("a", "1"))
 	w.demands(t, 1)
 
 	_, err = pools.Create(context.Background(), nodePool("api", 1), metav1.CreateOptions{})
@@ -129,48 +150,59 @@ func TestTraceFromFirstSightToBound(t *testing.T) {
 	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)))
 	t.Cleanup(func() { otel.SetTracerProvider(noop.NewTracerProvider()) })
 
-	w := newWorld(t, quick)
-	w.put(t, pending("a", "1"), pending("b", "2"), pending("c", "3"))
-	d := w.demands(t, 1)[0]
-	w.put(t, bound(pending("a", "4")), bound(pending("b", "5")))
-	require.NoError(t, w.client.Tracker().Delete(podsGVR, "default", "c"))
-	require.Eventually(t, func() bool { return len(spans.GetSpans()) >= 2 }, waitFor, tick)
+	d, told := alone(t)
+	for _, name := range []string{"a", "b", "c"} {
+		d.pod(pending(name, "1"))
+	}
+	d.tellNow(t)
+	d.pod(bound(pending("a", "4")))
+	d.podGone(pending("c", "5"))
+	require.Len(t, spans.GetSpans(), 1, "one is still waiting")
+	d.pod(bound(pending("b", "6")))
 
 	by := map[string]tracetest.SpanStub{}
 	for _, span := range spans.GetSpans() {
 		by[span.Name] = span
 	}
 	sight, end := by["pods need room"], by["pods bound"]
-	require.Equal(t, fmt.Sprintf("00-%s-%s-01", sight.SpanContext.TraceID(), sight.SpanContext.SpanID()), d.Trace)
+	require.Equal(t, fmt.Sprintf("00-%s-%s-01", sight.SpanContext.TraceID(), sight.SpanContext.SpanID()), told.demands[0].Trace)
 	require.Equal(t, sight.SpanContext.TraceID(), end.SpanContext.TraceID())
 	require.Equal(t, sight.SpanContext.SpanID(), end.Parent.SpanID())
-	require.True(t, end.StartTime.Equal(d.At), "the wait began at first sight")
+	require.True(t, end.StartTime.Equal(told.demands[0].At), "the wait began at first sight")
 	require.EqualValues(t, 2, end.Attributes[0].Value.AsInt64())
 }
 
 func TestNoTraceNoTraceparent(t *testing.T) {
 	otel.SetTracerProvider(noop.NewTracerProvider())
-	w := newWorld(t, quick)
-	w.put(t, pending("a", "1"))
-	require.Empty(t, w.demands(t, 1)[0].Trace)
+	d, told := alone(t)
+	d.pod(pending("a", "1"))
+	d.tellNow(t)
+	require.Empty(t, told.demands[0].Trace)
 }
 
 func TestDemandMetrics(t *testing.T) {
-	w := newWorld(t, quick)
-	w.put(t, pending("a", "1"), pending("b", "2"))
-	w.demands(t, 1)
-	require.Eventually(t, func() bool { return w.metric(t, "floe_watch_demand_batches_total") == 1 }, waitFor, tick)
-	require.EqualValues(t, 2, w.metric(t, "floe_watch_pods_waiting"))
-	require.EqualValues(t, 1, w.metric(t, "floe_watch_first_sight_to_signal_seconds"))
-	w.put(t, bound(pending("a", "3")), bound(pending("b", "4")))
-	require.Eventually(t, func() bool { return w.metric(t, "floe_watch_first_sight_to_bound_seconds") == 1 }, waitFor, tick)
-	require.Zero(t, w.metric(t, "floe_watch_pods_waiting"))
+	registry := prometheus.NewRegistry()
+	d, _ := alone(t)
+	var err error
+	d.metrics, err = newMetrics(registry, "demo")
+	require.NoError(t, err)
+	d.pod(pending("a", "1"))
+	d.pod(pending("b", "2"))
+	d.tellNow(t)
+	require.EqualValues(t, 1, metric(t, registry, "floe_watch_demand_batches_total"))
+	require.EqualValues(t, 2, metric(t, registry, "floe_watch_pods_waiting"))
+	require.EqualValues(t, 1, metric(t, registry, "floe_watch_first_sight_to_signal_seconds"))
+	require.Zero(t, metric(t, registry, "floe_watch_first_sight_to_bound_seconds"))
+	d.pod(bound(pending("a", "3")))
+	d.pod(bound(pending("b", "4")))
+	require.EqualValues(t, 1, metric(t, registry, "floe_watch_first_sight_to_bound_seconds"))
+	require.Zero(t, metric(t, registry, "floe_watch_pods_waiting"))
 }
 
-// metric is the value of the watcher's only metric of that name, or how often a histogram was fed.
-func (w *world) metric(t *testing.T, name string) float64 {
+// metric is the value of the only metric of that name, or how often a histogram was fed.
+func metric(t *testing.T, registry *prometheus.Registry, name string) float64 {
 	t.Helper()
-	families, err := w.registry.Gather()
+	families, err := registry.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
 		if f.GetName() == name {

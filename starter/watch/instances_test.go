@@ -37,22 +37,22 @@ func TestAnInstancesStates(t *testing.T) {
 }
 
 func TestAnInstanceThatIsNotShown(t *testing.T) {
-	timing := quick
-	timing.DescribeLag = 500 * time.Millisecond
-	w := newWorld(t, timing)
-	w.ec2.show(nil, inState("running"))
-	w.news(t, "i-1", 1)
-
-	w.ec2.show(nil) // the lag
-	polls := w.ec2.polled()
-	require.Eventually(t, func() bool { return w.ec2.polled() > polls+2 }, waitFor, tick)
-	w.ec2.show(nil, inState("running"))
-	polls = w.ec2.polled()
-	require.Eventually(t, func() bool { return w.ec2.polled() > polls+2 }, waitFor, tick)
-	require.Equal(t, []string{"running"}, states(w.temporal.of("i-1")))
-
-	w.ec2.show(nil) // really
-	require.Equal(t, []string{"running", "gone"}, states(w.news(t, "i-1", 2)))
+	_, i := bare(t)
+	now := time.Now()
+	look := func(later time.Duration, shown ...contract.Instance) []string {
+		now = now.Add(later)
+		return i.take("main", shown, now)
+	}
+	require.NotEmpty(t, look(0, inState("running")))
+	require.Empty(t, look(time.Second))
+	require.Empty(t, look(59*time.Second))
+	require.Equal(t, time.Second, i.wait("main", now), "it is looked for quickly")
+	require.Empty(t, look(0, inState("running")), "only EC2's lag")
+	require.Empty(t, look(59*time.Second))
+	require.Empty(t, look(59*time.Second))
+	require.Equal(t, "running", i.state("i-1"))
+	require.Equal(t, []string{"i-1"}, look(time.Second))
+	require.Equal(t, contract.InstanceGone, i.state("i-1"))
 }
 
 func TestEC2IsDown(t *testing.T) {
