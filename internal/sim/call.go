@@ -8,12 +8,19 @@ import (
 	"floe.dev/floe/internal/sim/query"
 )
 
+// answerFloor is the least time that a call takes, on the real clock. AWS never answers sooner, and its SDK for Go counts
+// on it: where an answer begins before the SDK's HTTP client has looked for the end of the request that it has sent, the
+// client closes the connection under the answer (smithy-go 1.28.8, transport/http/internal/io: WriteTo of a closed body
+// answers io.EOF, which net/http takes for a failed write).
+const answerFloor = 5 * time.Millisecond
+
 // call is one request to one of AWS's services, from the first look to the answer.
 type call struct {
 	server  *Server
 	w       http.ResponseWriter
 	id      string
-	started time.Time
+	started time.Time // by the world's clock
+	floor   <-chan time.Time
 	caller  query.Credential
 }
 
@@ -58,7 +65,7 @@ func (c *call) do(form url.Values, do func(url.Values) (query.Result, error)) (q
 	return do(form)
 }
 
-// finish records the call, and drops the connection where the answer is to be lost.
+// finish records the call, waits until it may be answered, and drops the connection where the answer is to be lost.
 func (c *call) finish(action string, form url.Values, err error) {
 	code := ""
 	if err != nil {
@@ -71,6 +78,7 @@ func (c *call) finish(action string, form url.Values, err error) {
 	c.server.calls.add(Call{
 		At: c.started, Action: action, RequestID: c.id, Token: form.Get("ClientToken"), Code: code, Lost: lost,
 	}, err)
+	<-c.floor
 	if lost {
 		// net/http's documented way to break off an answer: the connection is closed, and nothing is logged.
 		panic(http.ErrAbortHandler)

@@ -125,7 +125,7 @@ const maxBody = 4 << 20
 func (s *Server) serveAWS(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	caller, err := query.CheckSignature(r)
-	call := &call{server: s, w: w, id: requestID(), started: s.clock.Now(), caller: caller}
+	call := &call{server: s, w: w, id: requestID(), started: s.clock.Now(), floor: time.After(answerFloor), caller: caller}
 	w.Header().Set("X-Amzn-Requestid", call.id)
 	switch {
 	case err == nil && caller.Service == "ssm":

@@ -3,7 +3,7 @@ package cloud
 import (
 	"hash/fnv"
 	"math"
-	"strconv"
+	"math/rand/v2"
 
 	"floe.dev/floe/api/contract"
 )
@@ -19,9 +19,9 @@ const (
 // after the point that AWS gives.
 func spotPrice(seed int64, t contract.InstanceType, z Zone) float64 {
 	h := fnv.New64a()
-	h.Write([]byte(strconv.FormatInt(seed, 10) + "/" + t.Name + "/" + z.ID)) // a hash never fails
-	// FNV's low bits mix worse than its high ones.
-	part := float64(h.Sum64()>>11) / (1 << 53)
+	h.Write([]byte(t.Name + "/" + z.ID)) // a hash never fails
+	// FNV alone hardly tells names apart that differ in their last character, as zones do.
+	part := rand.New(rand.NewPCG(uint64(seed), h.Sum64())).Float64()
 	discount := meanSpotDiscount + spotSpread*(2*part-1)
 	return max(0.0001, math.Round(t.OnDemandUSD*(1-discount)*1e4)/1e4)
 }

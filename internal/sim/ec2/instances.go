@@ -84,7 +84,8 @@ type reason struct {
 func itemOf(s cloud.Snapshot) instanceItem {
 	item := instanceItem{
 		InstanceID: s.ID, ImageID: s.Image.ID, State: stateOf(s.State), LaunchIndex: s.LaunchIndex,
-		InstanceType: s.Type.Name, LaunchTime: s.LaunchTime.UTC(), Architecture: s.Image.Arch,
+		InstanceType: s.Type.Name, LaunchTime: s.LaunchTime.UTC().Truncate(time.Second), // as EC2 tells it
+		Architecture:   s.Image.Arch,
 		Placement:      placement{s.Zone.Name, s.Zone.ID, "default"},
 		Monitoring:     state{"disabled"},
 		RootDeviceType: "ebs", RootDeviceName: cloud.RootDevice, Virtualization: "hvm", Hypervisor: "xen",

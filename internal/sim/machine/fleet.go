@@ -7,6 +7,7 @@ import (
 	"context"
 	"hash/fnv"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -67,7 +68,8 @@ type machine struct {
 
 	boot       int       // that the fields below are about
 	tried      bool      // to register, in any boot
-	uid        types.UID // of the Node; empty: not registered
+	known      bool      // it has a Node, as far as it knows
+	uid        types.UID // of the Node
 	registered bool      // in this boot
 	ready      bool      // in this boot
 	orphan     bool      // somebody deleted the Node: the kubelet does not register it again before it restarts
@@ -232,7 +234,7 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 func (f *Fleet) off(ctx context.Context, m *machine, p cloud.Power) (time.Duration, error) {
 	// A machine that wakes says so at once.
 	m.nextLease, m.nextStatus = time.Time{}, time.Time{}
-	if m.uid == "" || m.shutdown || !p.Stopping {
+	if !m.known || m.shutdown || !p.Stopping {
 		return 0, nil
 	}
 	if wait := time.Until(p.At.Add(f.cfg.Deletion)); wait > 0 {
@@ -273,7 +275,7 @@ func (f *Fleet) record(m *machine, change func(*Life)) {
 // jittered varies d in a way that depends on seed, machine, boot and phase alone.
 func (f *Fleet) jittered(m *machine, phase string, d time.Duration) time.Duration {
 	h := fnv.New64a()
-	h.Write([]byte(strconv.FormatInt(f.cfg.Seed, 10) + m.facts.ID + strconv.Itoa(m.boot) + phase)) // a hash never fails
-	part := float64(h.Sum64()>>11) / (1 << 53)
+	h.Write([]byte(m.facts.ID + strconv.Itoa(m.boot) + phase)) // a hash never fails
+	part := rand.New(rand.NewPCG(uint64(f.cfg.Seed), h.Sum64())).Float64()
 	return time.Duration(float64(d) * (1 + f.cfg.Jitter*(2*part-1)))
 }

@@ -49,7 +49,7 @@ func (f *Fleet) register(ctx context.Context, m *machine) error {
 		f.record(m, func(l *Life) { l.Registered = now })
 		m.nextStatus = now.Add(statusInterval)
 	}
-	m.uid, m.registered = made.UID, true
+	m.uid, m.known, m.registered = made.UID, true, true
 	return nil
 }
 
@@ -118,7 +118,7 @@ func (f *Fleet) patch(ctx context.Context, m *machine, patch map[string]any, sub
 
 // orphan notes that somebody deleted the Node under a running kubelet. It does not register again before it restarts.
 func (f *Fleet) orphan(m *machine) {
-	m.orphan, m.uid, m.lease = true, "", nil
+	m.orphan, m.known, m.lease = true, false, nil
 	f.cfg.Log.Info("a running machine's Node was deleted; its kubelet does not register it again", "instance", m.facts.ID, "node", m.facts.PrivateDNS)
 }
 

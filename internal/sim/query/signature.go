@@ -3,6 +3,7 @@ package query
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ type Credential struct {
 
 var (
 	// credentialForm is <access key>/<yyyymmdd>/<region>/<service>/aws4_request.
-	credentialForm = regexp.MustCompile(`^([A-Z0-9]{16,128})/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request$`)
+	credentialForm = regexp.MustCompile(`^(\w{16,128})/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request$`)
 	signatureForm  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	dateForm       = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
 )
@@ -62,20 +63,11 @@ func CheckSignature(r *http.Request) (Credential, error) {
 	}
 	signed := strings.Split(parts["SignedHeaders"], ";")
 	for _, name := range []string{"host", "x-amz-date"} {
-		if !contains(signed, name) {
+		if !slices.Contains(signed, name) {
 			return c, authFailure("The header " + name + " must be signed")
 		}
 	}
 	return c, nil
-}
-
-func contains(headers []string, name string) bool {
-	for _, h := range headers {
-		if strings.EqualFold(h, name) {
-			return true
-		}
-	}
-	return false
 }
 
 func authFailure(why string) *Error {
