@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"context"
-	"crypto/tls"
 	"embed"
 	"fmt"
 	"net/http"
@@ -114,14 +113,18 @@ func (tb *Testbed) startAPIServer(ctx context.Context, etcd string) (string, err
 
 func (tb *Testbed) startControllerManager(ctx context.Context) error {
 	kubeconfig := tb.kubeconfig("controller-manager")
-	probe := tb.client(keyPair{})
-	_, _, err := tb.startOnPorts(ctx, "kube-controller-manager", 1, func(ports []int) command {
+	serving, err := tb.ca.issue("controller-manager", "kube-controller-manager")
+	if err != nil {
+		return err
+	}
+	probe := tb.client(serving)
+	_, _, err = tb.startOnPorts(ctx, "kube-controller-manager", 1, func(ports []int) command {
 		return command{
 			path: tb.tools["kube-controller-manager"],
 			args: []string{
 				"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[0]),
 				"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-				"--cert-dir=" + filepath.Join(tb.Dir, "tmp"),
+				"--tls-cert-file=" + serving.certFile, "--tls-private-key-file=" + serving.keyFile,
 				// Each controller as its own service account, with the role that Kubernetes gives to it.
 				"--use-service-account-credentials",
 				"--service-account-private-key-file=" + filepath.Join(tb.Dir, "pki", "service-accounts.key"),
@@ -157,14 +160,19 @@ func (tb *Testbed) startScheduler(ctx context.Context) error {
 	if err := os.WriteFile(file, fmt.Appendf(nil, schedulerConfig, kubeconfig), 0o600); err != nil {
 		return err
 	}
-	probe := tb.client(keyPair{})
-	_, _, err := tb.startOnPorts(ctx, "kube-scheduler", 1, func(ports []int) command {
+	serving, err := tb.ca.issue("scheduler", "kube-scheduler")
+	if err != nil {
+		return err
+	}
+	probe := tb.client(serving)
+	_, _, err = tb.startOnPorts(ctx, "kube-scheduler", 1, func(ports []int) command {
 		return command{
 			path: tb.tools["kube-scheduler"],
 			args: []string{
 				"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[0]),
 				"--config=" + file, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-				"--cert-dir=" + filepath.Join(tb.Dir, "tmp"), "--authentication-skip-lookup",
+				"--tls-cert-file=" + serving.certFile, "--tls-private-key-file=" + serving.keyFile,
+				"--authentication-skip-lookup",
 			},
 			ready: probe.ok("https://" + address(ports[0]) + "/readyz"),
 		}
@@ -198,7 +206,7 @@ func (tb *Testbed) startKwok(ctx context.Context) error {
 		}
 		configs = append(configs, "--config="+file)
 	}
-	probe := tb.client(keyPair{})
+	probe := plainProbe()
 	_, _, err = tb.startOnPorts(ctx, "kwok", 1, func(ports []int) command {
 		return command{
 			path: tb.tools["kwok"],
@@ -219,18 +227,15 @@ func (tb *Testbed) startKwok(ctx context.Context) error {
 // probe asks parts whether they serve.
 type probe struct{ http *http.Client }
 
-// client is a probe that shows a certificate, if it is given one, and trusts the testbed's authority; without one it
-// trusts any server, for the two parts that make up their certificates themselves.
+// client is a probe that shows a certificate and trusts the testbed's authority alone.
 func (tb *Testbed) client(pair keyPair) probe {
-	config := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // asks only whether a part of ours is healthy
-	if pair.certFile != "" {
-		config = tb.ca.clientConfig(pair)
-	}
-	return probe{http: &http.Client{
-		Timeout:   2 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true},
-	}}
+	p := plainProbe()
+	p.http.Transport = &http.Transport{TLSClientConfig: tb.ca.clientConfig(pair), DisableKeepAlives: true}
+	return p
 }
+
+// plainProbe is a probe for what is served without TLS.
+func plainProbe() probe { return probe{http: &http.Client{Timeout: 2 * time.Second}} }
 
 // ok asks for a page that answers 200 once the part serves.
 func (p probe) ok(url string) func(context.Context) error {

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func own() {
 	tb, err := testbed.Start(context.Background(), testbed.Options{
-		Parts: testbed.Kubernetes | testbed.Temporal | testbed.Store, Progress: os.Stderr,
+		Parts: testbed.Kubernetes | testbed.Temporal | testbed.Store,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,7 +75,7 @@ func (p *Process) await(ctx context.Context, ask func(context.Context) error) er
 	defer tick.Stop()
 	for {
 		err := ask(ctx)
-		if err == nil {
+		if err == nil && !p.hasEnded() { // a stranger may have answered in its place
 			return nil
 		}
 		select {
@@ -132,6 +131,9 @@ func (p *Process) serves(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("no ready file yet: %w", err)
 	}
+	if len(line) == 0 {
+		return errors.New("its ready file is empty")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.url = strings.TrimSpace(string(line))
@@ -148,7 +150,7 @@ func (p *Process) URL() string {
 // AwaitReady returns once the process answers /readyz at its URL with 200. StartWorker and StartWatcher return as soon as
 // a process lives, because it may have to wait for others until it can work.
 func (p *Process) AwaitReady(ctx context.Context) error {
-	return p.await(ctx, probe{http: &http.Client{Timeout: 2 * time.Second}}.ok(p.URL()+"/readyz"))
+	return p.await(ctx, plainProbe().ok(p.URL()+"/readyz"))
 }
 
 // PID is the process id of the present or last life.
@@ -211,6 +213,15 @@ func (p *Process) Restart(ctx context.Context) error {
 	return p.start(ctx)
 }
 
+func (p *Process) hasEnded() bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // exit is how the process ended; it must have.
 func (p *Process) exit() error {
 	p.mu.Lock()
@@ -220,15 +231,10 @@ func (p *Process) exit() error {
 
 // failure is how the process ended if nobody asked it to, else nil.
 func (p *Process) failure() error {
-	select {
-	case <-p.Done():
-	default:
-		return nil
-	}
 	p.mu.Lock()
 	ordered := p.ordered
 	p.mu.Unlock()
-	if ordered {
+	if ordered || !p.hasEnded() {
 		return nil
 	}
 	return p.exit()

@@ -94,7 +94,7 @@ func TestTakenPortIsReplaced(t *testing.T) {
 	tb := bare(t)
 	var stranger net.Listener
 	p, ports, err := tb.startOnPorts(t.Context(), "p", 1, func(ports []int) command {
-		if stranger == nil { // another program is quicker
+		if stranger == nil { // a stranger is quicker
 			var err error
 			stranger, err = net.Listen("tcp", address(ports[0]))
 			require.NoError(t, err)
@@ -120,3 +120,32 @@ func TestFailureThatIsNoConflictIsNotRetried(t *testing.T) {
 
 func never(context.Context) error  { return os.ErrNotExist }
 func always(context.Context) error { return nil }
+
+func TestPortsBelongToOneTestbed(t *testing.T) {
+	t.Setenv("FLOE_CACHE", t.TempDir())
+	one, err := newPorts()
+	require.NoError(t, err)
+	two, err := newPorts()
+	require.NoError(t, err)
+	seen := map[int]bool{}
+	for range blockSize { // more than a block for each
+		for _, p := range []*ports{one, two} {
+			ports, err := p.take(2)
+			require.NoError(t, err)
+			for _, port := range ports {
+				require.False(t, seen[port], "%d was given twice", port)
+				seen[port] = true
+				require.True(t, isFree(port))
+			}
+		}
+	}
+
+	held := len(one.unlocks) + len(two.unlocks)
+	for range blocks - held {
+		require.NoError(t, one.takeBlock())
+	}
+	require.ErrorContains(t, one.takeBlock(), "belong to other testbeds")
+	two.release()
+	require.NoError(t, one.takeBlock())
+	one.release()
+}

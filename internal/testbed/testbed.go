@@ -114,6 +114,7 @@ type Testbed struct {
 	tools    map[string]string
 	watchdog *watchdog
 	ca       *authority
+	ports    *ports
 
 	mu        sync.Mutex
 	processes []*Process // in order of start
@@ -181,11 +182,15 @@ func newTestbed(o Options, tools map[string]string) (tb *Testbed, err error) {
 	if err != nil {
 		return nil, err
 	}
+	ports, err := newPorts()
+	if err != nil {
+		return nil, err
+	}
 	dog, err := startWatchdog(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Testbed{Dir: dir, Cluster: o.Cluster, options: o, tools: tools, watchdog: dog, ca: ca}, nil
+	return &Testbed{Dir: dir, Cluster: o.Cluster, options: o, tools: tools, watchdog: dog, ca: ca, ports: ports}, nil
 }
 
 func (tb *Testbed) start(ctx context.Context) error {
@@ -274,6 +279,7 @@ func (tb *Testbed) Close() error {
 	for _, p := range processes {
 		p.Kill()
 	}
+	tb.ports.release()
 	errs = append(errs, os.RemoveAll(tb.Dir), tb.watchdog.close())
 	return errors.Join(errs...)
 }

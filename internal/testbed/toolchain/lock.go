@@ -9,32 +9,42 @@ import (
 	"time"
 )
 
-// lock takes the lock file at path, which the system frees when this process ends, however it ends. waiting is called
-// once if another process holds it.
-func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+// TryLock takes the lock file at path, unless somebody holds it: ok is false then. The system frees it when this process
+// ends, however it ends. The file stays.
+func TryLock(path string) (unlock func(), ok bool, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	for told := false; ; {
+	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		switch {
-		case err == nil:
-			return func() { _ = f.Close() }, nil
-		case errors.Is(err, syscall.EWOULDBLOCK):
-			if !told {
-				told = true
-				waiting()
-			}
-		case errors.Is(err, syscall.EINTR):
+		if err == nil {
+			return func() { _ = f.Close() }, true, nil
+		}
+		if errors.Is(err, syscall.EINTR) {
 			continue
-		default:
-			_ = f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, false, nil
+		}
+		return nil, false, fmt.Errorf("lock %s: %w", path, err)
+	}
+}
+
+// lock is TryLock until it succeeds. waiting is called once if another holds the lock.
+func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+	for told := false; ; {
+		unlock, ok, err := TryLock(path)
+		if ok || err != nil {
+			return unlock, err
+		}
+		if !told {
+			told = true
+			waiting()
 		}
 		select {
 		case <-ctx.Done():
-			_ = f.Close()
 			return nil, context.Cause(ctx)
 		case <-time.After(100 * time.Millisecond):
 		}

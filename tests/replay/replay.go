@@ -1,0 +1,92 @@
+// Package replay runs Floe's workflows against histories: the committed ones, which were written by what was deployed
+// before, and those of a run that has just happened.
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+
+	"floe.dev/floe/workflows"
+)
+
+// File replays a history that Save has written, or `temporal workflow show --output json`.
+func File(path string) error {
+	r := worker.NewWorkflowReplayer()
+	workflows.Register(r)
+	if err := r.ReplayWorkflowHistoryFromJSONFile(quiet(), path); err != nil {
+		return fmt.Errorf("%s does not replay: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+// All replays every workflow of a namespace, open and closed, and returns how many there were.
+func All(ctx context.Context, c client.Client, namespace string) (int, error) {
+	r := worker.NewWorkflowReplayer()
+	workflows.Register(r)
+	n := 0
+	var errs []error
+	err := each(ctx, c, namespace, func(id string, h *historypb.History) error {
+		n++
+		if err := r.ReplayWorkflowHistory(quiet(), h); err != nil {
+			errs = append(errs, fmt.Errorf("workflow %s does not replay: %w", id, err))
+		}
+		return nil
+	})
+	return n, errors.Join(append(errs, err)...)
+}
+
+// Save writes the history of every workflow of a namespace into dir, one file each, named by prefix and workflow type.
+func Save(ctx context.Context, c client.Client, namespace, dir, prefix string) error {
+	count := map[string]int{}
+	return each(ctx, c, namespace, func(_ string, h *historypb.History) error {
+		kind := strings.ToLower(h.Events[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowType().GetName())
+		count[kind]++
+		data, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(h)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.json", prefix, kind, count[kind])), data, 0o644)
+	})
+}
+
+func each(ctx context.Context, c client.Client, namespace string, do func(id string, h *historypb.History) error) error {
+	var next []byte
+	for {
+		page, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace, PageSize: 200, NextPageToken: next})
+		if err != nil {
+			return err
+		}
+		for _, w := range page.GetExecutions() {
+			var h historypb.History
+			events := c.GetWorkflowHistory(ctx, w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+			for events.HasNext() {
+				e, err := events.Next()
+				if err != nil {
+					return err
+				}
+				h.Events = append(h.Events, e)
+			}
+			if err := do(w.GetExecution().GetWorkflowId(), &h); err != nil {
+				return err
+			}
+		}
+		if next = page.GetNextPageToken(); len(next) == 0 {
+			return nil
+		}
+	}
+}
+
+func quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
