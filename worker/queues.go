@@ -51,13 +51,15 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			contract.ActivityReadNode:   p.kube.ReadNode,
 			contract.ActivityDrain:      p.kube.Drain,
 			contract.ActivityDeleteNode: p.kube.DeleteNode,
+			contract.ActivityFind:       p.sweep.Find,
+			contract.ActivityRepair:     p.sweep.Repair,
 		}})
 	}
 
 	aws := map[contract.APIClass]map[string]any{
 		contract.ClassLaunch:    {contract.ActivityLaunch: p.aws.Launch},
 		contract.ClassTerminate: {contract.ActivityTerminate: p.aws.Terminate},
-		contract.ClassRead:      {contract.ActivityDescribe: p.aws.Describe},
+		contract.ClassRead:      {contract.ActivityDescribe: p.aws.Describe, contract.ActivityLook: p.sweep.Look},
 	}
 	for _, account := range cfg.Accounts {
 		for _, class := range contract.APIClasses {

@@ -14,6 +14,7 @@ import (
 	"floe.dev/floe/activities/aws"
 	"floe.dev/floe/activities/kube"
 	"floe.dev/floe/activities/store"
+	"floe.dev/floe/activities/sweep"
 	"floe.dev/floe/internal/config"
 	"floe.dev/floe/internal/dial"
 	"floe.dev/floe/internal/health"
@@ -69,6 +70,7 @@ func run(ctx context.Context, cfg *config.Config, s settings, log *slog.Logger) 
 	defer temporal.Close()
 	state.temporal.Store(&temporal)
 	registerSearchAttributes(ctx, temporal, options.Namespace, log)
+	go scheduleSweeps(ctx, temporal.ScheduleClient(), cfg, log)
 	work(ctx, temporal, parts.queues(cfg, s.stopTimeout), &state, log)
 	log.Info("worker stopped")
 	return nil
@@ -79,6 +81,7 @@ type parts struct {
 	store    *store.Activities
 	aws      *aws.Activities
 	kube     *kube.Activities
+	sweep    *sweep.Activities
 	clusters []*kube.Cluster
 }
 
@@ -110,6 +113,9 @@ func build(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, lo
 		p.clusters = append(p.clusters, cluster)
 	}
 	p.kube = kube.New(p.clusters, p.aws, p.store, log)
+	p.sweep = sweep.New(sweep.Options{
+		EC2: p.aws, Clusters: p.clusters, Nodes: p.kube, Events: p.store, DescribeLag: cfg.DescribeLag, Log: log,
+	})
 	return &p, nil
 }
 

@@ -64,6 +64,9 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 			Phase: contract.PhaseLaunching, Since: map[contract.Phase]time.Time{contract.PhaseLaunching: workflow.Now(ctx)},
 			Instance: in.Instance.State,
 		}
+		if in.Adopted != nil {
+			n.adopt(*in.Adopted)
+		}
 		if in.Surplus != "" {
 			n.state.Operation = &contract.Operation{Kind: contract.SignalTerminate, Reason: in.Surplus}
 		}
@@ -76,6 +79,12 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 	n.terminates = signal(contract.SignalTerminate, `Drain, then terminate: {"request": "…", "reason": "…"}`)
 	n.force = signal(contract.SignalForceContinueAsNew, "Continue as new at the next chance; the operator's lever.")
 	return n, n.handlers(ctx)
+}
+
+// adopt takes over what is known of the instance's former life.
+func (n *node) adopt(a contract.Adoption) {
+	n.state.Node, n.state.Drains, n.state.Revision = a.Node, a.Drains, a.Revision
+	n.state.Notes = append(n.state.Notes, "Adopted by the sweep: "+a.Reason+".")
 }
 
 func (n *node) handlers(ctx workflow.Context) error {
@@ -103,6 +112,7 @@ func (n *node) handlers(ctx workflow.Context) error {
 
 func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 	n.record.run(ctx)
+	n.save() // an adopted node may be past its first phase in a moment
 	for {
 		n.hear(ctx)
 		step := lifecycle.Next(n.state, workflow.Now(ctx), n.registerBy())

@@ -14,6 +14,7 @@ func Register(r worker.WorkflowRegistry) {
 		contract.WorkflowScaleUp:     ScaleUp,
 		contract.WorkflowNode:        Node,
 		contract.WorkflowDrain:       Drain,
+		contract.WorkflowSweep:       Sweep,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

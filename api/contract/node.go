@@ -29,7 +29,9 @@ type NodeInput struct {
 	Purpose             Purpose       `json:"purpose,omitempty"`
 	RegistrationTimeout time.Duration `json:"registrationTimeout"`
 	// Surplus says why the machine is more than was asked for; its Node gives it back at once.
-	Surplus string     `json:"surplus,omitempty"`
+	Surplus string `json:"surplus,omitempty"`
+	// Adopted is set where the instance had a Node workflow before, or should have had.
+	Adopted *Adoption  `json:"adopted,omitempty"`
 	Trace   string     `json:"trace,omitempty"`
 	State   *NodeState `json:"state,omitempty"`
 	// MaxTurns, where set, continues as new after so many turns of the main loop, besides where Temporal suggests it.

@@ -31,3 +31,16 @@ type HopRecord struct {
 	ScaleUp string    `json:"scaleUp" bson:"scaleUp"`
 	Hop     Hop       `json:"hop" bson:"hop"`
 }
+
+// EventRecord is something that happened and is worth a line later: an immutable insert.
+type EventRecord struct {
+	ID      string    `json:"id" bson:"_id"` // cluster/who did it/kind/subject
+	At      time.Time `json:"at" bson:"at"`
+	Cluster string    `json:"cluster" bson:"cluster"`
+	// Kind of event: sweep-adopt, sweep-tell-gone, …
+	Kind string `json:"kind" bson:"kind"`
+	// Subject is the id of the instance that it is about.
+	Subject string `json:"subject" bson:"subject"`
+	// Message says in words what happened and why.
+	Message string `json:"message" bson:"message"`
+}
