@@ -37,6 +37,8 @@ type Activities struct {
 	plans    PlanStore
 	log      *slog.Logger
 	now      func() time.Time
+
+	candidates candidates
 }
 
 // New makes the activities of some clusters. plans may be nil: then plans are not kept.

@@ -35,7 +35,7 @@ type world struct {
 }
 
 // newWorld has the objects given: pods, nodes, daemonsets and NodePools.
-func newWorld(t *testing.T, objects ...runtime.Object) *world {
+func newWorld(t testing.TB, objects ...runtime.Object) *world {
 	t.Helper()
 	var typed, pools []runtime.Object
 	for _, obj := range objects {

@@ -54,7 +54,7 @@ func (a *Activities) poolToPlan(ctx context.Context, c *Cluster, pool *Pool) pla
 		p.setProblem(words(err))
 		return p
 	}
-	p.Candidates, p.Rejected, p.Problem = catalog.Candidates(pool.NodePool, view)
+	p.Candidates, p.Rejected, p.Problem = a.candidates.of(c.name, pool, view)
 	return p
 }
 

@@ -84,6 +84,29 @@ func TestPlanWithoutAWS(t *testing.T) {
 	require.Contains(t, strings.Join(digest.Problems, "\n"), "spec.launchTemplate: not found")
 }
 
+func TestCandidatesAreSiftedAnewWhenSomethingChanged(t *testing.T) {
+	var c candidates
+	pool, view := &Pool{NodePool: testPool("api")}, testView()
+	kept, _, _ := c.of("demo", pool, view)
+	require.NotEmpty(t, kept)
+
+	copied := *view
+	again, _, _ := c.of("demo", pool, &copied)
+	require.Same(t, &kept[0], &again[0], "nothing is new but the back-offs")
+
+	copied.Subnets = nil
+	_, _, problem := c.of("demo", pool, &copied)
+	require.Contains(t, problem, "spec.subnets")
+
+	narrow := &Pool{NodePool: testPool("api", func(s *v1alpha1.NodePoolSpec) {
+		s.Requirements = []corev1.NodeSelectorRequirement{{Key: v1alpha1.LabelInstanceFamily, Operator: corev1.NodeSelectorOpIn, Values: []string{"c5"}}}
+	})}
+	fewer, _, _ := c.of("demo", narrow, view)
+	require.Less(t, len(fewer), len(kept))
+	other, _, _ := c.of("prod", pool, view)
+	require.Len(t, other, len(kept))
+}
+
 func TestPlanBehindTheWatermark(t *testing.T) {
 	w := newWorld(t) // a fake list has no resourceVersion: what counts comes by events
 	require.NoError(t, w.client.Tracker().Add(testPod("a")))
