@@ -352,7 +352,7 @@ func TestTerminatedMeanwhileIsNobodysGain(t *testing.T) {
 
 func TestStoreThatDoesNotTakeAHop(t *testing.T) {
 	b := newBed(t, "m5.large spot *: 0")
-	b.kept.err = errors.New("down")
+	b.kept.answer(nil, errors.New("down"))
 	result, err := b.launch(launchInput("token", 1, v1alpha1.Spot, "m5.large"))
 	require.NoError(t, err)
 	require.False(t, result.Recorded)

@@ -2,16 +2,17 @@ package aws
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"encoding/json"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -152,16 +153,41 @@ func typeOf(t require.TestingT, err error) string {
 
 // keptStore keeps hops in memory.
 type keptStore struct {
+	mu      sync.Mutex
 	hops    []contract.HopRecord
 	learned []store.Learned
 	err     error
 }
 
+// answer sets what the store says from now on.
+func (k *keptStore) answer(learned []store.Learned, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.learned, k.err = learned, err
+}
+
 func (k *keptStore) PutHops(_ context.Context, records []contract.HopRecord) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.hops = append(k.hops, records...)
 	return k.err
 }
 
 func (k *keptStore) Learned(context.Context, string, time.Time) ([]store.Learned, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	return k.learned, k.err
 }
+
+// handClock is moved by hand.
+type handClock struct{ nanoseconds atomic.Int64 }
+
+func newHandClock() *handClock {
+	c := &handClock{}
+	c.nanoseconds.Store(time.Now().UnixNano())
+	return c
+}
+
+func (c *handClock) now() time.Time { return time.Unix(0, c.nanoseconds.Load()) }
+
+func (c *handClock) move(d time.Duration) { c.nanoseconds.Add(int64(d)) }

@@ -92,51 +92,53 @@ func TestRunKeepsViews(t *testing.T) {
 
 func TestMemoryTakesInWhatOthersLearned(t *testing.T) {
 	offering := contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az1", InstanceType: "m5.large", CapacityType: v1alpha1.Spot}
-	kept := &keptStore{err: errors.New("down")}
+	kept, clock := &keptStore{err: errors.New("down")}, newHandClock()
 	m := newMemory("eu-west-1", kept, discard())
-	now := time.Now()
-	m.now = func() time.Time { return now }
-	m.read.now = m.now
+	m.now, m.read.now = clock.now, clock.now
 	require.Empty(t, m.backOff(t.Context()), "a store that is down leaves the memory empty")
 
-	kept.err, kept.learned = nil, []store.Learned{{ID: "a/eu-west-1", Events: []fallback.Event{{Offering: offering, Answer: contract.AnswerICE, At: now}}}}
+	kept.answer([]store.Learned{{
+		ID: "a/eu-west-1", Events: []fallback.Event{{Offering: offering, Answer: contract.AnswerICE, At: clock.now()}},
+	}}, nil)
 	require.Empty(t, m.backOff(t.Context()), "not read again yet")
-	now = now.Add(2 * memoryFresh)
+	clock.move(2 * memoryFresh)
 	require.Eventually(t, func() bool { return len(m.backOff(t.Context())) == 1 }, 5*time.Second, time.Millisecond)
 
 	// A launch of this process's own lifts it at once; and all is forgotten in time.
 	m.learn(contract.HopRecord{ID: "b", Hop: contract.Hop{
-		Ended: now, Outcomes: []contract.Outcome{{Offering: offering, Answer: contract.AnswerLaunched}},
+		Ended: clock.now(), Outcomes: []contract.Outcome{{Offering: offering, Answer: contract.AnswerLaunched}},
 	}})
 	require.Empty(t, m.backOff(t.Context()))
-	now = now.Add(2 * fallback.Forget)
+	clock.move(2 * fallback.Forget)
 	m.backOff(t.Context())
-	require.Empty(t, m.events["b/eu-west-1"])
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.NotContains(t, m.events, "b/eu-west-1")
 }
 
 func TestAgedServesTheOldWhileItLoads(t *testing.T) {
-	now := time.Now()
+	clock := newHandClock()
 	loads := make(chan func() (int, error))
 	failures := make(chan error, 1)
 	a := aged[int]{
 		fresh:  time.Minute,
 		load:   func(context.Context) (int, error) { return (<-loads)() },
 		failed: func(err error) { failures <- err },
-		now:    func() time.Time { return now },
+		now:    clock.now,
 	}
 	first := make(chan int)
 	go func() { v, _, _ := a.get(t.Context()); first <- v }()
 	loads <- func() (int, error) { return 1, nil }
 	require.Equal(t, 1, <-first, "the first caller waits")
-	began := now
+	began := clock.now()
 
 	get := func() int {
 		v, at, err := a.get(t.Context())
 		require.NoError(t, err)
-		require.False(t, at.After(now))
+		require.False(t, at.After(clock.now()))
 		return v
 	}
-	now = now.Add(2 * time.Minute)
+	clock.move(2 * time.Minute)
 	require.Equal(t, 1, get(), "nobody else does")
 	loads <- func() (int, error) { return 0, errors.New("no") }
 	require.EqualError(t, <-failures, "no")
@@ -144,11 +146,11 @@ func TestAgedServesTheOldWhileItLoads(t *testing.T) {
 	_, at, _ := a.get(t.Context())
 	require.Equal(t, began, at, "and its age")
 
-	now = now.Add(2 * loadAgain)
+	clock.move(2 * loadAgain)
 	require.Equal(t, 1, get())
 	loads <- func() (int, error) { return 2, nil }
 	require.Eventually(t, func() bool { return get() == 2 }, 5*time.Second, time.Millisecond)
-	now = now.Add(2 * loadAgain)
+	clock.move(2 * loadAgain)
 	a.expire()
 	get()
 	loads <- func() (int, error) { return 3, nil }
