@@ -92,7 +92,7 @@ node through its life, as Temporal workflows that survive any crash and can be r
 	a.flags = flags
 	root.AddCommand(
 		poolCommand(a), nodeCommand(a), planCommand(a),
-		watchCommand(a), simCommand(a), demoCommand(a), versionCommand(a),
+		watchCommand(a), simCommand(a), demoCommand(a), doctorCommand(a), versionCommand(a),
 	)
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
