@@ -42,8 +42,9 @@ lint: ## Check format, vet, staticcheck, determinism of workflows, and that gene
 		echo "generated files were out of date; they are written anew now, commit them:"; git status --short; exit 1; \
 	fi
 
-bench: tools ## Measure, on a testbed and in pure packages. RUN chooses benchmarks.
-	@go test -count=1 -timeout 60m -p 1 -run '^$$' -bench '$(RUN)' -benchmem $(PKG)
+bench: tools ## Measure Floe on a testbed and print one table, then the pure packages' benchmarks. RUN chooses by name.
+	@go run ./tests/bench -run '$(RUN)'
+	@go test -count=1 -timeout 60m -p 1 -run '^$$' -bench '$(RUN)' -benchmem ./internal/...
 
 tools: ## Build the pinned programs that tests and demo run, once; they stay in the user's cache.
 	@go run ./tools/build testbed gotestsum >/dev/null
