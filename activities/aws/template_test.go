@@ -1,14 +1,18 @@
 package aws
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/require"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/sim"
+	"floe.dev/floe/internal/sim/cloud"
 )
 
 func TestTemplate(t *testing.T) {
@@ -69,4 +73,41 @@ func TestUnknownTemplate(t *testing.T) {
 	require.Equal(t, contract.ErrPoolInvalid, typeOf(t, err))
 	_, err = b.Template(t.Context(), "other", v1alpha1.LaunchTemplate{})
 	require.Equal(t, contract.ErrInvalidInput, typeOf(t, err))
+}
+
+// templateWith makes a template of its own with that image.
+func (b *bed) templateWith(name, image string) v1alpha1.LaunchTemplate {
+	b.t.Helper()
+	data := &types.RequestLaunchTemplateData{InstanceType: "m5.large"}
+	if image != "" {
+		data.ImageId = &image
+	}
+	out, err := b.accounts[testAccount].ec2.CreateLaunchTemplate(b.t.Context(), &ec2.CreateLaunchTemplateInput{
+		LaunchTemplateName: &name, LaunchTemplateData: data,
+	})
+	require.NoError(b.t, err)
+	return v1alpha1.LaunchTemplate{ID: *out.LaunchTemplate.LaunchTemplateId}
+}
+
+func TestImageByAlias(t *testing.T) {
+	b := newBed(t, "")
+	n := 0
+	for alias, image := range cloud.ImageAliases() {
+		n++
+		got, err := b.Template(t.Context(), testAccount, b.templateWith(fmt.Sprintf("alias-%d", n), "resolve:ssm:"+alias))
+		require.NoError(t, err)
+		require.Equal(t, image, got.ImageID)
+	}
+	require.Positive(t, n)
+
+	_, err := b.Template(t.Context(), testAccount, b.templateWith("wrong-alias", "resolve:ssm:/nobody/knows"))
+	require.Equal(t, contract.ErrPoolInvalid, typeOf(t, err))
+	require.ErrorContains(t, err, "the SSM parameter /nobody/knows, which does not exist")
+	_, err = b.Template(t.Context(), testAccount, b.templateWith("no-image", ""))
+	require.Equal(t, contract.ErrPoolInvalid, typeOf(t, err))
+	require.ErrorContains(t, err, "has no image: set ImageId")
+	b.script("refuse GetParameter with AccessDeniedException")
+	_, err = b.Template(t.Context(), testAccount, b.templateWith("denied", "resolve:ssm:/nobody/knows"))
+	require.Equal(t, contract.ErrAccessDenied, typeOf(t, err))
+	require.ErrorContains(t, err, "ssm:GetParameter")
 }
