@@ -1,0 +1,36 @@
+package integration
+
+import (
+	"context"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"floe.dev/floe/activities/store"
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/config"
+	"floe.dev/floe/internal/testbed"
+	"floe.dev/floe/starter/doctor"
+)
+
+// requireSound ends every test that starts all of Floe: EC2, Kubernetes, workflows and store belong together, whatever
+// the test did to them. EC2 is the simulator's own truth, so that Floe is not believed.
+func (w *world) requireSound() {
+	t := w.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // t.Context() is over at a test's end
+	defer cancel()
+	kept, err := store.New(config.Store{URI: config.URI(w.StoreURI), Database: testbed.StoreDatabase}, nil)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, kept.Close(ctx)) }()
+	report, err := doctor.Await(ctx, doctor.Options{
+		Cluster: w.Cluster, Accounts: []contract.AccountRegion{{Account: testbed.Account, Region: testbed.Region}},
+		EC2: doctor.Truth(w.SimURL), Kube: w.kube, Temporal: w.temporal, Store: kept, DescribeLag: 5 * time.Second,
+	}, time.Minute)
+	require.NoError(t, err)
+	for _, v := range report.Violations {
+		t.Errorf("%s %v: %s", v.Kind, v.IDs, v.Message)
+	}
+	require.Empty(t, report.Unchecked)
+}
