@@ -45,7 +45,7 @@ const (
 	recheck = time.Minute
 	// recheckHopeless is the same where nothing but pods that no pool can hold is left: a change of theirs or of a pool
 	// is news, and news brings a plan at once.
-	recheckHopeless = 10 * time.Minute
+	recheckHopeless = 3 * time.Minute
 )
 
 func newProvisioner(ctx workflow.Context, in contract.ProvisionerInput) (*provisioner, error) {

@@ -159,8 +159,8 @@ func TestProvisionerShowsWhyAPodCannotBePlaced(t *testing.T) {
 	env.RegisterDelayedCallback(func() {
 		require.Contains(t, provisionerDetails(provisionerView(t, env)), "- `default/huge`: pool api: 412 types too small for 96 CPU")
 		require.Len(t, w.plans, 1, "a hopeless pod is not planned again and again")
-	}, 5*time.Minute)
-	env.RegisterDelayedCallback(env.CancelWorkflow, 6*time.Minute)
+	}, 2*time.Minute)
+	env.RegisterDelayedCallback(env.CancelWorkflow, 3*time.Minute)
 	env.ExecuteWorkflow(contract.WorkflowProvisioner, contract.ProvisionerInput{Cluster: "demo"})
 }
 
