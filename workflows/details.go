@@ -82,4 +82,6 @@ func more(count int) string {
 }
 
 // sayf is fmt.Fprintf by way of Sprintf, which workflowcheck knows to be deterministic.
-func sayf(b *strings.Builder, format string, args ...any) { b.WriteString(fmt.Sprintf(format, args...)) }
+func sayf(b *strings.Builder, format string, args ...any) {
+	b.WriteString(fmt.Sprintf(format, args...))
+}
