@@ -1,7 +1,7 @@
 package planner
 
 import (
-	"slices"
+	"encoding/json"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -10,10 +10,11 @@ import (
 
 // What of a plan goes into a digest, which has to stay below 64 KB.
 const (
-	maxPodNames    = 20
-	maxUnplaceable = 40
-	maxReasons     = 12
-	maxLaunches    = 100
+	maxPodNames      = 20 // of a launch
+	manyLaunches     = 12 // with more than so many launches each has but fewTypes types and fewPodNames pods
+	fewPodNames      = 3
+	launchBytes      = 40_000 // of all launches, as JSON
+	unplaceableBytes = 14_000 // of all unplaceable pods
 )
 
 // ToContract is the launch as workflows know it: pods by name, at most 20.
@@ -41,22 +42,40 @@ func (r *Result) Digest() contract.PlanDigest {
 		OnNodes: count(r.OnNodes), InFlight: count(r.InFlight),
 		UnplaceableCount: len(r.Unplaced), Problems: r.Problems,
 	}
-	launched := 0
+	launched, bytes := 0, 0
 	for i := range r.Launches {
 		p := r.Launches[i].ToContract()
 		launched += p.PodCount
-		if i < maxLaunches {
-			d.Launches = append(d.Launches, p)
-			d.Launched += p.PodCount
-			d.USDPerHour += float64(p.Count) * p.USDPerHour
+		if len(r.Launches) > manyLaunches {
+			p.InstanceTypes = p.InstanceTypes[:min(len(p.InstanceTypes), fewTypes)]
+			p.Pods = p.Pods[:min(len(p.Pods), fewPodNames)]
 		}
+		if bytes += size(p); bytes > launchBytes && i > 0 {
+			continue
+		}
+		d.Launches = append(d.Launches, p)
+		d.Launched += p.PodCount
+		d.USDPerHour += float64(p.Count) * p.USDPerHour
 	}
 	d.Pending = d.OnNodes + d.InFlight + launched + d.UnplaceableCount
-	for _, u := range r.Unplaceable[:min(maxUnplaceable, len(r.Unplaceable))] {
-		u.Reasons = slices.Clip(u.Reasons[:min(maxReasons, len(u.Reasons))])
+	bytes = 0
+	for _, u := range r.Unplaceable {
+		if bytes += size(u); bytes > unplaceableBytes {
+			break
+		}
 		d.Unplaceable = append(d.Unplaceable, u)
 	}
 	return d
+}
+
+// size of a payload as JSON.
+func size(payload any) int {
+	b, err := json.Marshal(payload)
+	if err != nil {
+		// Only what JSON cannot say (a price that is no number) gets here; it would fail again, and louder, as a payload.
+		return 0
+	}
+	return len(b)
 }
 
 func count(byPlace map[string][]*corev1.Pod) int {

@@ -87,7 +87,7 @@ func (p *plan) places(b *bin) (zones []string, types []v1alpha1.CapacityType) {
 		offer{in}.each(func(_, zone int) { zones = append(zones, p.zones[zone]) })
 	}
 	for ct, capacityType := range capacityTypes {
-		if b.avail[ct]&in&^b.env[ct] == 0 {
+		if b.avail[ct]&in&^b.env[ct] == 0 && b.anywhere(ct, in) {
 			types = append(types, capacityType)
 		}
 	}
@@ -95,6 +95,17 @@ func (p *plan) places(b *bin) (zones []string, types []v1alpha1.CapacityType) {
 		types = nil
 	}
 	return zones, types
+}
+
+// anywhere reports whether any machine of the pool can be bought for the bin's pods as this capacity type.
+func (b *bin) anywhere(ct int, zones uint64) bool {
+	return slices.ContainsFunc(b.pool.machines, func(m *machine) bool {
+		o := m.avail
+		for _, part := range b.parts {
+			o = o.and(part.on(m))
+		}
+		return o[ct]&zones != 0
+	})
 }
 
 // alternative is a type that would serve a launch.

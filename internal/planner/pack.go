@@ -6,11 +6,15 @@ import (
 	"slices"
 )
 
-// sensibleVCPUs is how large a machine is bought unless a larger one is clearly cheaper (by more than sensibleMargin):
-// many pods on one machine are many pods lost at once, and the largest types have the fewest alternatives.
 const (
+	// sensibleVCPUs is how large a machine is bought unless a larger one is cheaper by more than sensibleMargin: many
+	// pods on one machine are many pods lost at once, and the largest types have the fewest alternatives.
 	sensibleVCPUs  = 32
 	sensibleMargin = 0.01
+	// machineUSD is what a machine is reckoned with per hour besides its price when machines are chosen (prices told
+	// never contain it): an address, a kubelet to watch, a node for every controller to look at. It decides between
+	// sizes whose prices are in proportion, as those of nearly all families are, and against a swarm of tiny machines.
+	machineUSD = 0.002
 )
 
 // bin is one or more machines with the same pods each.
@@ -131,24 +135,28 @@ func (p *plan) buy(lv *level, items []*item) {
 	}
 	lots := undominated(useful(lv.lots, items), items)
 	alone := aloneWorth(lots, items)
-	ways := []valuation{
-		func([]*item) map[*item]float64 { return alone },
-		func(items []*item) map[*item]float64 { return p.sharedWorth(lots, items) },
-	}
-	best, bestUSD, bestLeft := 0, math.Inf(1), math.MaxInt
-	for i, way := range ways {
+	byAlone := func([]*item) map[*item]float64 { return alone }
+	byShare := func(items []*item) map[*item]float64 { return p.sharedWorth(lots, items) }
+	best, bestUSD, bestLeft := way{}, math.Inf(1), math.MaxInt
+	for _, w := range []way{{worth: byAlone}, {worth: byShare}, {worth: byAlone, fewest: true}} {
+		if w.fewest && bestLeft == 0 {
+			continue // of use only where a limit on nodes leaves pods out
+		}
 		undo := p.checkpoint(items)
-		usd, left := p.pack(lv.number, lots, items, way)
+		usd, left := p.pack(lv.number, lots, items, w)
 		if left < bestLeft || left == bestLeft && usd < bestUSD {
-			best, bestUSD, bestLeft = i, usd, left
+			best, bestUSD, bestLeft = w, usd, left
 		}
 		undo()
 	}
-	p.pack(lv.number, lots, items, ways[best])
+	p.pack(lv.number, lots, items, best)
 }
 
-// valuation says what a pod of each item is worth, while these are left.
-type valuation func([]*item) map[*item]float64
+// way is how machines are chosen.
+type way struct {
+	worth  func([]*item) map[*item]float64 // of a pod of each item, while these are left
+	fewest bool                            // as few machines as can be, whatever they cost
+}
 
 // aloneWorth is what a pod costs on the machine that is cheapest for its like alone: pods that only large or dear
 // machines hold are worth more.
@@ -160,7 +168,7 @@ func aloneWorth(lots []*lot, items []*item) map[*item]float64 {
 		for _, l := range lots {
 			trial.reset(l)
 			if n := trial.takes(it, it.left); n > 0 {
-				worth[it] = min(worth[it], l.usd/float64(n))
+				worth[it] = min(worth[it], l.cost(trial.zones())/float64(n))
 			}
 		}
 	}
@@ -187,11 +195,11 @@ func (p *plan) sharedWorth(lots []*lot, items []*item) map[*item]float64 {
 // pack buys machines for items. Each turn takes the item whose pods are worth most (large ones first: small ones fit
 // beside them), and of all machines that hold it the one that costs least for what its pods are worth. The same machine
 // is bought as often as there are pods for it, so that the cost is in items, not pods.
-func (p *plan) pack(level int, lots []*lot, items []*item, way valuation) (usd float64, left int) {
+func (p *plan) pack(level int, lots []*lot, items []*item, w way) (usd float64, left int) {
 	items = slices.Clone(items)
 	trial, best := lots[0].open(level), lots[0].open(level)
 	for len(items) > 0 {
-		worth := way(items)
+		worth := w.worth(items)
 		slices.SortStableFunc(items, func(a, b *item) int { return cmp.Compare(worth[b], worth[a]) })
 		bestScore := math.Inf(1)
 		for _, l := range lots {
@@ -204,7 +212,11 @@ func (p *plan) pack(level int, lots []*lot, items []*item, way valuation) (usd f
 			for _, part := range trial.parts {
 				value += worth[part.item] * float64(part.n)
 			}
-			if score := l.cost(trial.zones()) / value; score < bestScore {
+			cost := l.cost(trial.zones())
+			if w.fewest {
+				cost = 1
+			}
+			if score := cost / value; score < bestScore {
 				bestScore = score
 				trial, best = best, trial
 			}
@@ -242,9 +254,9 @@ func (p *plan) checkpoint(items []*item) (undo func()) {
 	}
 }
 
-// cost is what choosing a lot is reckoned with: its price, and a little on top for machines larger than sensible.
+// cost is what a lot is reckoned with when machines are chosen: its price, and a little on top.
 func (l *lot) cost(zones uint64) float64 {
-	usd := l.cheapest(l.ct, zones)
+	usd := l.cheapest(l.ct, zones) + machineUSD
 	if l.typ.VCPU > sensibleVCPUs {
 		usd *= 1 + sensibleMargin
 	}
