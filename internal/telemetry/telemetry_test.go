@@ -1,17 +1,11 @@
 package telemetry
 
 import (
-	"compress/gzip"
-	"context"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/protobuf/proto"
+
+	"floe.dev/floe/internal/telemetry/otlptest"
 )
 
 func TestNothingIsExportedUnlessAsked(t *testing.T) {
@@ -40,57 +34,29 @@ func TestUnknownExporterNamesTheVariable(t *testing.T) {
 
 func TestSpansReachTheCollectorOfTheEnvironment(t *testing.T) {
 	clearOTEL(t)
-	var (
-		mu       sync.Mutex
-		services = map[string]string{} // span name -> service.name
-	)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body := io.Reader(r.Body)
-		if r.Header.Get("Content-Encoding") == "gzip" {
-			body, _ = gzip.NewReader(r.Body)
-		}
-		data, _ := io.ReadAll(body)
-		var in collector.ExportTraceServiceRequest
-		if r.URL.Path != "/v1/traces" || proto.Unmarshal(data, &in) != nil {
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, rs := range in.ResourceSpans {
-			var service string
-			for _, kv := range rs.Resource.Attributes {
-				if kv.Key == "service.name" {
-					service = kv.Value.GetStringValue()
-				}
-			}
-			for _, ss := range rs.ScopeSpans {
-				for _, s := range ss.Spans {
-					services[s.Name] = service
-				}
-			}
-		}
-	}))
-	defer server.Close()
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
-	t.Setenv("OTEL_METRICS_EXPORTER", "none")
+	collector := otlptest.New(t)
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=mine")
 
 	tel, err := Setup(t.Context(), "floe-test")
 	require.NoError(t, err)
 	require.True(t, tel.Tracing())
 	_, span := tel.Tracer().Start(t.Context(), "pod seen")
 	span.End()
-	require.NoError(t, tel.Shutdown(context.WithoutCancel(t.Context())))
+	tel.Flush()
 
-	mu.Lock()
-	defer mu.Unlock()
-	require.Equal(t, map[string]string{"pod seen": "floe-test"}, services)
+	spans := collector.Spans()
+	require.Len(t, spans, 1)
+	require.Equal(t, "pod seen", spans[0].Name)
+	require.Equal(t, "mine", spans[0].Service, "what the user says wins")
+	require.Equal(t, span.SpanContext().TraceID().String(), spans[0].TraceID)
+	require.Empty(t, spans[0].ParentID)
 }
 
 func TestTemporalMetricsAreInTheRegistry(t *testing.T) {
 	clearOTEL(t)
 	tel, err := Setup(t.Context(), "floe-test")
 	require.NoError(t, err)
-	defer tel.Shutdown(t.Context())
+	defer tel.Flush()
 	tel.MetricsHandler().Counter("temporal_request").Inc(3)
 	require.InDelta(t, 3, metricValue(t, tel, "temporal_request_total"), 0)
 	names := metricNames(t, tel)

@@ -114,7 +114,7 @@ func (a *app) awaitScaleUp(ctx context.Context, c client.Client, run client.Work
 		return err
 	}
 	if view.Phase != contract.ScaleUpFilled {
-		return unmetError{fmt.Errorf("%s: %s: %d of %d machines: %s", run.GetID(), view.Phase, len(view.Instances), view.Count, view.Reason)}
+		return unmetError{fmt.Errorf("%s: %s: %s", run.GetID(), view.Phase, view.Reason)}
 	}
 	return late
 }

@@ -38,7 +38,7 @@ type Options struct {
 // ErrUnserved is the demo's failure: not everything that should run, runs.
 var ErrUnserved = errors.New("not all pods that can run are running")
 
-// Run runs the demo. It returns nil only if everything that should run, runs. Whatever happens, no process and no file
+// Run runs the demo. It returns nil only if everything that should run, runs, and all of it belongs together. Whatever happens, no process and no file
 // is left behind but the tool cache.
 func Run(ctx context.Context, o Options) (err error) {
 	if o.Timeout <= 0 {
@@ -65,6 +65,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return result
 	}
 	addresses(o.Out, tb)
+	if result == nil {
+		result = d.examine(ctx)
+	}
 	if o.Keep {
 		fmt.Fprintln(o.Out, "\nstays up until Ctrl-C")
 		<-ctx.Done()

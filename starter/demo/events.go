@@ -59,7 +59,7 @@ func sayLaunches(say func(string, ...any), before, now []fleet.Launch) {
 		if !ok {
 			say("%s: wants %d of pool %s", l.Workflow, l.Count, l.Pool)
 		}
-		for _, h := range l.Hops[min(len(was.Hops), len(l.Hops)):] {
+		for _, h := range ended(l.Hops)[min(len(ended(was.Hops)), len(ended(l.Hops))):] {
 			say("%s: hop %d, step %d (%s): got %d of %d: %s",
 				l.Workflow, h.Number, h.Step+1, h.CapacityType, h.Got, h.Asked, contract.Answers(h))
 		}
@@ -67,6 +67,14 @@ func sayLaunches(say func(string, ...any), before, now []fleet.Launch) {
 			say("%s: %s: %s", l.Workflow, l.Phase, l.Reason)
 		}
 	}
+}
+
+// ended are the hops that have their answer: all but the last, at most.
+func ended(hops []contract.Hop) []contract.Hop {
+	if n := len(hops); n > 0 && hops[n-1].Ended.IsZero() {
+		return hops[:n-1]
+	}
+	return hops
 }
 
 func sayMachines(say func(string, ...any), before, now []machine) {

@@ -158,7 +158,7 @@ func spread(d []time.Duration) string {
 		return ""
 	}
 	slices.Sort(d)
-	return seconds(d[len(d)/2]) + " / " + seconds(d[len(d)-1])
+	return fmt.Sprintf("%.2f / %.2f", d[len(d)/2].Seconds(), d[len(d)-1].Seconds())
 }
 
 func seconds(d time.Duration) string {

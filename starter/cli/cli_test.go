@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/starter/fleet"
+)
+
+// floe runs one command line without the environment of whoever runs the tests.
+func floe(t *testing.T, in string, args ...string) (code int, out, errs string) {
+	t.Helper()
+	for _, line := range os.Environ() {
+		name, _, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, "TEMPORAL_") || strings.HasPrefix(name, "FLOE_") || name == "KUBECONFIG" {
+			t.Setenv(name, "") // so that it is put back
+			require.NoError(t, os.Unsetenv(name))
+		}
+	}
+	t.Setenv("HOME", t.TempDir())
+	var stdout, stderr bytes.Buffer
+	code = Execute(t.Context(), args, strings.NewReader(in), &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Name() == "help" || cmd.Parent() != nil && cmd.Parent().Name() == "completion" {
+			return // cobra's own, whose help has the examples in its text
+		}
+		require.NotEmpty(t, cmd.Example, cmd.CommandPath())
+		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		for _, child := range cmd.Commands() {
+			walk(child)
+		}
+	}
+	walk(command(nil, nil))
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"unknown flag":     {[]string{"plan", "--nope"}, ExitUsage, "unknown flag: --nope"},
+		"unknown format":   {[]string{"plan", "-o", "xml"}, ExitUsage, `--output "xml": use one of table, json, yaml`},
+		"missing argument": {[]string{"pool", "scale-up"}, ExitUsage, "accepts 1 arg(s), received 0"},
+		"extra argument":   {[]string{"version", "please"}, ExitUsage, `unknown command "please"`},
+		"no file":          {[]string{"pool", "apply"}, ExitUsage, "name the manifests with --filename"},
+		"count":            {[]string{"pool", "scale-up", "general", "--count", "0", "--cluster", "c"}, ExitUsage, "count: 0 is out of range"},
+		"no cluster":       {[]string{"node", "list"}, ExitFailed, "name the cluster with --cluster"},
+		"no kubeconfig":    {[]string{"node", "list", "--cluster", "c", "--kubeconfig", "/none"}, ExitFailed, "name a kubeconfig with --kubeconfig"},
+		"log format":       {[]string{"watch", "--log-format", "xml"}, ExitUsage, `log format "xml" is unknown`},
+		"scenario":         {[]string{"sim", "--scenario", "/none"}, ExitFailed, "/none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := floe(t, "", c.args...)
+			require.Equal(t, c.code, code, errs)
+			require.Contains(t, errs, c.want)
+			require.Empty(t, out)
+			if c.code == ExitUsage {
+				require.Contains(t, errs, "--help")
+			}
+		})
+	}
+}
+
+func TestVersionInEveryFormat(t *testing.T) {
+	for format, want := range map[string]string{"table": "floe devel", "json": `"version": "devel`, "yaml": "version: devel"} {
+		code, out, errs := floe(t, "", "version", "-o", format)
+		require.Equal(t, ExitOK, code, errs)
+		require.Contains(t, out, want)
+	}
+}
+
+func TestMistakesInPoolsAreToldBeforeAnythingIsSent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pools.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`apiVersion: floe.dev/v1alpha1
+kind: NodePool
+metadata: {name: general}
+spec:
+  launchTemplate: {name: web}
+  subnets: [subnet-0123456789abcdef0]
+  fallbak:
+  - capacityType: spot
+`), 0o600))
+	code, _, errs := floe(t, "", "pool", "apply", "-f", file)
+	require.Equal(t, ExitFailed, code)
+	require.Contains(t, errs, file+": document 1: spec.fallbak: unknown field; did you mean fallback?")
+
+	code, _, errs = floe(t, "kind: Pod", "pool", "apply", "-f", "-")
+	require.Equal(t, ExitFailed, code)
+	require.Contains(t, errs, "-: document 1: apiVersion")
+}
+
+func TestUnreachableTemporal(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	address := closed.Addr().String()
+	code, _, errs := floe(t, "", "plan", "--cluster", "c", "--temporal-address", address)
+	require.Equal(t, ExitFailed, code)
+	require.Contains(t, errs, "floe: cannot reach Temporal at "+address+": is it running? set --temporal-address or TEMPORAL_ADDRESS")
+	require.Equal(t, 1, strings.Count(errs, "\n"), "one line")
+}
+
+func TestPlanShowsWhatAndWhy(t *testing.T) {
+	var out bytes.Buffer
+	printPlan(&out, contract.PlanDigest{
+		Pending: 9, OnNodes: 1, InFlight: 2, Launched: 4, UnplaceableCount: 2, USDPerHour: 1.5,
+		Problems: []string{"pool gpu: launch template lt-1 not found"},
+		Launches: []contract.PlannedLaunch{{
+			Pool: "general", Count: 2, InstanceTypes: []string{"a", "b", "c", "d", "e"}, Zones: []string{"eu-west-1a"},
+			PodCount: 4, USDPerHour: 0.75, Reason: "the cheapest that holds them",
+		}},
+		Unplaceable: []contract.Unplaceable{{Pod: "shop/whale-1", Count: 2, Reasons: []string{"pool general: 24 types too small for 96 CPU"}}},
+	})
+	require.Equal(t, `9 pods need room: 1 fit on nodes there are, 2 on launches under way, 4 on new machines, 2 nowhere.
+problem: pool gpu: launch template lt-1 not found
+
+Would buy, for $1.5000/h:
+POOL      COUNT   TYPES      ZONES        $/H EACH   PODS   WHY
+general   2       a,b,c +2   eu-west-1a   0.7500     4      the cheapest that holds them
+
+Cannot be placed:
+  shop/whale-1 and 1 alike
+    pool general: 24 types too small for 96 CPU
+`, out.String())
+}
+
+func TestNodesThatNobodyOwnsAreShown(t *testing.T) {
+	var out bytes.Buffer
+	printNodes(&out, []fleet.Node{
+		{Instance: "i-1", Name: "ip-1", Pool: "general", InstanceType: "m6a.large", Zone: "z", CapacityType: "spot", USDPerHour: 0.5, Phase: contract.PhaseReady},
+		{Instance: "i-2", Pool: "general", Trouble: "no Node workflow runs for it"},
+	}, fleet.Node{}.Launched)
+	require.Contains(t, out.String(), "i-2        -      general   -           -      -          -        -     unowned (no Node workflow runs for it)")
+	require.Contains(t, out.String(), "2 nodes, $0.5000/h")
+}
