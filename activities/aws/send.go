@@ -7,6 +7,10 @@ import (
 	"floe.dev/floe/api/contract"
 )
 
+// authenticateTimeout bounds getting credentials. No heartbeat goes with it, so it is well under a hop's heartbeat
+// time-out.
+const authenticateTimeout = 5 * time.Second
+
 // send makes the hop's call, with the time that it went out and what it took. The call is bounded, and outlives the
 // activity: an answer that is on its way when the worker stops must not be lost.
 func (h hop) send(ctx context.Context, call func(context.Context) error) (contract.LaunchResult, error) {
@@ -30,7 +34,7 @@ func (h hop) authenticate(ctx context.Context) error {
 	if h.acc.credentials == nil {
 		return nil
 	}
-	_, err := within(ctx, readTimeout, h.acc.credentials.Retrieve)
+	_, err := within(ctx, authenticateTimeout, h.acc.credentials.Retrieve)
 	if err != nil {
 		return notSent{err}
 	}
