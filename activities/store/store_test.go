@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,6 +156,37 @@ func (s *onAStore) TestPlans() {
 	s.Equal(map[string]any{"floe%2Edev/pool": "general"}, plans[0]["plan"].(map[string]any)["labels"])
 }
 
+func (s *onAStore) TestEventsAreKeptOnce() {
+	event := contract.EventRecord{ID: "demo/run/adopt/i-1", At: time.Now(), Cluster: "demo", Kind: "sweep-adopt", Subject: "i-1", Message: "first"}
+	s.Require().NoError(s.store.PutEvents(s.T().Context(), []contract.EventRecord{event}))
+	again := event
+	again.Message = "second"
+	other := event
+	other.ID = "demo/run/adopt/i-2"
+	s.Require().NoError(s.store.PutEvents(s.T().Context(), []contract.EventRecord{again, other}))
+	found := s.find(contract.CollectionEvents)
+	s.Require().Len(found, 2)
+	for _, e := range found {
+		s.Equal("first", e["message"])
+	}
+	s.Equal(contract.ErrInvalidInput, typeOf(s.T(), s.store.PutEvents(s.T().Context(), []contract.EventRecord{{Kind: "x"}})))
+}
+
+func (s *onAStore) TestLivingNodes() {
+	for id, phase := range map[string]contract.Phase{"demo/i-1": contract.PhaseReady, "demo/i-2": contract.PhaseTerminated, "other/i-3": contract.PhaseReady} {
+		record := node(7, phase)
+		record.ID = id
+		record.View.Cluster, _, _ = strings.Cut(id, "/")
+		s.Require().NoError(s.store.PutNode(s.T().Context(), record))
+	}
+	living, err := s.store.LivingNodes(s.T().Context(), "demo")
+	s.Require().NoError(err)
+	s.Require().Len(living, 1)
+	s.Equal("i-1", living[0].Instance)
+	s.EqualValues(7, living[0].Revision)
+	s.WithinDuration(time.Now(), living[0].At, time.Minute)
+}
+
 func TestWithoutAStore(t *testing.T) {
 	store, err := New(config.Store{}, nil)
 	require.NoError(t, err)
@@ -162,6 +194,10 @@ func TestWithoutAStore(t *testing.T) {
 	require.NoError(t, store.PutNode(t.Context(), node(1, contract.PhaseReady)))
 	require.NoError(t, store.PutHops(t.Context(), []contract.HopRecord{hop("a", time.Now())}))
 	require.NoError(t, store.PutPlan(t.Context(), PlanRecord{ID: "demo/1"}))
+	require.NoError(t, store.PutEvents(t.Context(), []contract.EventRecord{{ID: "demo/1"}}))
+	living, err := store.LivingNodes(t.Context(), "demo")
+	require.NoError(t, err)
+	require.Empty(t, living)
 	learned, err := store.Learned(t.Context(), "eu-west-1", time.Now())
 	require.NoError(t, err)
 	require.Empty(t, learned)
@@ -182,6 +218,7 @@ func TestStoreDown(t *testing.T) {
 		store.PutNode(t.Context(), node(1, contract.PhaseReady)),
 		store.PutHops(t.Context(), []contract.HopRecord{hop("a", time.Now())}),
 		store.PutPlan(t.Context(), PlanRecord{ID: "demo/1"}),
+		store.PutEvents(t.Context(), []contract.EventRecord{{ID: "demo/1"}}),
 	} {
 		require.Equal(t, contract.ErrUnavailable, typeOf(t, err))
 		require.NotContains(t, err.Error(), "secret")
