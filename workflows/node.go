@@ -289,8 +289,10 @@ func (n *node) instance() contract.InstanceInput {
 }
 
 func (n *node) view() contract.NodeView {
+	instance := n.in.Instance
+	instance.State = n.state.Instance // what it was at launch tells a reader nothing
 	return contract.NodeView{
-		Cluster: n.in.Cluster, Pool: n.in.Pool, Instance: n.in.Instance,
+		Cluster: n.in.Cluster, Pool: n.in.Pool, Instance: instance,
 		ScaleUp: n.in.ScaleUp, Plan: n.in.Plan, NodeState: n.state,
 	}
 }

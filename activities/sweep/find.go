@@ -85,7 +85,7 @@ func (f *finder) pool(name string) (*kube.Pool, bool) {
 func (f *finder) drains(ctx context.Context, instance string) (int, error) {
 	for n := 0; ; n++ {
 		drain, err := Describe(ctx, f.temporal, contract.DrainID(f.facts.Cluster, instance, n+1))
-		if err != nil || drain == (Workflow{}) {
+		if err != nil || !drain.Known {
 			return n, err
 		}
 	}
@@ -127,7 +127,7 @@ func (f *finder) bereft(ctx context.Context) error {
 			b.NodeReady = kube.ViewNode(k).Ready
 		}
 		if life, err := Life(ctx, f.temporal, f.facts.Cluster, id); err == nil {
-			b.Knows = life.NodeState.Instance
+			b.Knows = life.Instance.State
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -32,7 +32,8 @@ const atOnce = 8
 // Workflow is what Temporal says of a workflow id's last run. The zero value means that it knows none: there never was
 // one, or it is past the namespace's retention.
 type Workflow struct {
-	Open bool
+	Known bool
+	Open  bool
 	// Completed is true where it ran to its end, instead of failing, being canceled or being terminated.
 	Completed bool
 	// Closed is when it ended; zero while it is open.
@@ -49,7 +50,7 @@ func Describe(ctx context.Context, t Temporal, id string) (Workflow, error) {
 		return Workflow{}, fmt.Errorf("describe %s: %w", id, err)
 	}
 	info := answer.GetWorkflowExecutionInfo()
-	w := Workflow{Completed: info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED}
+	w := Workflow{Known: true, Completed: info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED}
 	switch info.GetStatus() {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED,
 		enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: // its next run is about to show
