@@ -148,16 +148,26 @@ func (p *plan) fitNodes() {
 		)
 	})
 	p.fitNominated(order)
+	var plain []*class // no rules bind their pods to each other
 	for _, c := range order {
-		if c.topology.any() {
+		if c.topology.any() || len(c.ports) > 0 {
 			p.fitRuled(c)
-			continue
+		} else {
+			plain = append(plain, c)
 		}
+	}
+	p.firstFit(plain)
+	p.fitFresh(plain)
+}
+
+// firstFit puts pods on the first nodes that take them, of those that carry pods already.
+func (p *plan) firstFit(order []*class) {
+	for _, c := range order {
 		for _, n := range p.nodes {
 			if c.left == 0 {
 				break
 			}
-			if k := p.room(c, n); k > 0 && p.runsOn(c.profile, n) {
+			if k := p.room(c, n); k > 0 && !n.fresh() && p.runsOn(c.profile, n) {
 				p.place(c, n, min(k, c.left))
 			}
 		}

@@ -25,6 +25,7 @@ type nodeState struct {
 	free   vec
 	ports  []hostPort
 	taints []corev1.Taint // those that are not about to go
+	empty  bool           // but for DaemonSets' pods
 	shared map[string]string
 }
 
@@ -39,6 +40,7 @@ type flight struct {
 type choice struct {
 	machines []*machine
 	offers   []offer
+	usd      float64 // the cheapest of it
 }
 
 // startupTaints are put on by a kubelet or a cloud provider that is starting, and go by themselves
@@ -142,7 +144,7 @@ func (p *plan) addOpen(f *flight, pool *poolState) {
 	for i := range f.entry.Open {
 		n := &nodeState{
 			Node: &Node{
-				Name: fmt.Sprintf("%s#%d", f.entry.ScaleUp, i), Pool: pool.Name, InFlight: true,
+				Name: fmt.Sprintf("%s#%d", f.entry.ScaleUp, i), Pool: pool.Name, InFlight: true, USDPerHour: ch.usd,
 				Taints: pool.Spec.Template.Taints, Allocatable: p.dims.list(room),
 			},
 			choice: ch,
@@ -182,6 +184,11 @@ func (p *plan) choose(pool *poolState, e contract.LedgerEntry) (ch *choice, room
 		n := m.nominal()
 		most = usage{cpu: max(most.cpu, n.cpu), memory: max(most.memory, n.memory), nodes: 1}
 		ch.machines, ch.offers = append(ch.machines, m), append(ch.offers, o)
+		o.each(func(ct, zone int) {
+			if usd := m.price[ct][zone]; ch.usd == 0 || usd < ch.usd {
+				ch.usd = usd
+			}
+		})
 	}
 	return ch, room, most
 }
@@ -210,6 +217,7 @@ func (p *plan) narrowed(zones []string, types []v1alpha1.CapacityType) offer {
 func (p *plan) load() {
 	for _, n := range p.nodes {
 		owners := map[types.UID]bool{}
+		n.empty = true
 		for _, pod := range n.Pods {
 			if ended(pod) {
 				continue
@@ -219,6 +227,8 @@ func (p *plan) load() {
 			n.ports = append(n.ports, hostPorts(&pod.Spec)...)
 			if owner := metav1.GetControllerOfNoCopy(pod); owner != nil && owner.Kind == "DaemonSet" {
 				owners[owner.UID] = true
+			} else {
+				n.empty = false
 			}
 		}
 		for _, d := range p.daemons {

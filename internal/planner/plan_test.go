@@ -368,6 +368,26 @@ func TestLaunchesInFlight(t *testing.T) {
 	require.Len(t, Plan(s).Launches, 1)
 }
 
+// TestMachinesThatJustCame: between a Node's registration and its pods' binding nothing says which pods it was bought for.
+// Little is bought again all the same.
+func TestMachinesThatJustCame(t *testing.T) {
+	p := pool(t, view(nine...), "general")
+	for _, n := range []int{20, 60, 100, 500, 1000} {
+		s := Snapshot{Pods: synthetic(n, 20), Pools: []Pool{p}}
+		first := sound(t, s)
+		for i, l := range first.Launches {
+			zone := testZones[0]
+			if len(l.Zones) > 0 {
+				zone = l.Zones[0]
+			}
+			for j := range l.Count {
+				s.Nodes = append(s.Nodes, node(p, fmt.Sprintf("n-%d-%d", i, j), l.InstanceTypes[0], zone))
+			}
+		}
+		require.Less(t, sound(t, s).USDPerHour, 0.07*first.USDPerHour, "%d pods", n)
+	}
+}
+
 func TestNominatedPodsAreLeftAlone(t *testing.T) {
 	p := pool(t, view("m5"), "general")
 	full := node(p, "full", "m5.large", testZones[0], many(2, "old", cpuMem("900m", "1Gi"))...)

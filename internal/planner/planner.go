@@ -5,7 +5,8 @@
 //
 //  1. Pods that nothing tells apart are one class (class.go), so that cost grows with classes and nodes, not pods.
 //  2. What is there is used first: launches in flight keep the pods they were bought for, then everything else goes
-//     first-fit on nodes and machines in flight (fit.go). The scheduler is going to bind those.
+//     on nodes and machines in flight, first-fit (fit.go) or, where they are empty yet, as they were bought to be
+//     filled (fresh.go). The scheduler is going to bind those.
 //  3. Pods that topology constraints tell where to go (spread, affinity, anti-affinity over zones and the like) are
 //     given their places (places.go), and pods that must share a node are put together (together.go).
 //  4. The rest is packed into machines, level by level: pools by weight, then steps of their chains, offerings in
