@@ -338,67 +338,6 @@ func TestChainDecidesPriceAndTypes(t *testing.T) {
 	require.Equal(t, 1, machines(sound(t, s)))
 }
 
-func TestLaunchesInFlight(t *testing.T) {
-	p := pool(t, view("m5"), "general", func(np *v1alpha1.NodePool) {
-		np.Spec.Limits = corev1.ResourceList{v1alpha1.ResourceNodes: resource.MustParse("2")}
-	})
-	s := Snapshot{
-		Pools: []Pool{p},
-		Pods:  many(4, "p", cpuMem("900m", "1Gi"), selecting(v1alpha1.LabelInstanceType, "m5.large"), selecting(v1alpha1.LabelZone, testZones[1])),
-	}
-	first := sound(t, s)
-	require.Equal(t, 2, machines(first))
-	s.Ledger = ledgerOf(first)
-	require.Equal(t, []string{"eu-west-1b"}, s.Ledger[0].Zones)
-	second := Plan(s)
-	require.Empty(t, second.Launches)
-	require.Len(t, second.InFlight["scaleup/c/p/0"], 4)
-
-	// One machine came, one is open; a fifth pod finds the limit reached.
-	s.Ledger[0].Open = 1
-	s.Ledger[0].Instances = []contract.Instance{{ID: "i-1", InstanceType: "m5.large", Zone: testZones[1], ZoneID: "euw1-az2", CapacityType: v1alpha1.OnDemand, State: "running"}}
-	s.Pods = append(s.Pods, pod("fifth", cpuMem("900m", "1Gi")))
-	third := Plan(s)
-	require.Len(t, third.InFlight["scaleup/c/p/0"], 4)
-	require.Equal(t, []string{"pool general: limit nodes 2 reached (2 used)"}, third.Unplaceable[0].Reasons)
-
-	// Without what it was opened for, a launch that could become anything holds no pod that wants one place.
-	s.Ledger = []contract.LedgerEntry{{ScaleUp: "by-hand", Pool: "general", Open: 1}}
-	s.Pods = s.Pods[:1]
-	require.Len(t, Plan(s).Launches, 1)
-}
-
-// TestMachinesThatJustCame: between a Node's registration and its pods' binding nothing says which pods it was bought for.
-// Little is bought again all the same.
-func TestMachinesThatJustCame(t *testing.T) {
-	p := pool(t, view(nine...), "general")
-	for _, n := range []int{20, 60, 100, 500, 1000} {
-		s := Snapshot{Pods: synthetic(n, 20), Pools: []Pool{p}}
-		first := sound(t, s)
-		for i, l := range first.Launches {
-			zone := testZones[0]
-			if len(l.Zones) > 0 {
-				zone = l.Zones[0]
-			}
-			for j := range l.Count {
-				s.Nodes = append(s.Nodes, node(p, fmt.Sprintf("n-%d-%d", i, j), l.InstanceTypes[0], zone))
-			}
-		}
-		require.Less(t, sound(t, s).USDPerHour, 0.07*first.USDPerHour, "%d pods", n)
-	}
-}
-
-func TestNominatedPodsAreLeftAlone(t *testing.T) {
-	p := pool(t, view("m5"), "general")
-	full := node(p, "full", "m5.large", testZones[0], many(2, "old", cpuMem("900m", "1Gi"))...)
-	r := Plan(Snapshot{
-		Pods:  []*corev1.Pod{pod("p", cpuMem("900m", "1Gi"), func(p *corev1.Pod) { p.Status.NominatedNodeName = "full" })},
-		Nodes: []Node{full}, Pools: []Pool{p},
-	})
-	require.Len(t, r.OnNodes["full"], 1)
-	require.Empty(t, r.Launches)
-}
-
 func TestMixedPodsShareMachines(t *testing.T) {
 	// CPU-heavy and memory-heavy pods, which alone would need c6i and r6i, fill m5 machines between them.
 	r := sound(t, Snapshot{
