@@ -1,8 +1,13 @@
 package integration
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,8 +24,10 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/audit"
 	"floe.dev/floe/internal/sim"
 	"floe.dev/floe/internal/testbed"
+	"floe.dev/floe/starter/doctor"
 )
 
 // A Node workflow that was ended by hand is started again for the same machine, and no pod notices. A machine that ended
@@ -131,6 +138,16 @@ func TestSweepTouchesOnlyWhatIsFloes(t *testing.T) {
 		}
 	}
 
+	status, report := w.doctor()
+	require.Equal(t, 1, status)
+	about := map[string]audit.Kind{}
+	for _, v := range report.Violations {
+		about[v.IDs[0]] = v.Kind
+	}
+	require.Equal(t, audit.InstanceWithoutWorkflow, about[foreign["a person's copy"]], "%v", report.Violations)
+	require.NotContains(t, about, foreign["Karpenter's"])
+	require.NotContains(t, about, foreign["another cluster's"])
+
 	// The test's own leftovers.
 	_, err = w.ec2().TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: all})
 	require.NoError(t, err)
@@ -165,6 +182,10 @@ func TestSweepIsScheduled(t *testing.T) {
 		return false
 	}, "a sweep of the schedule has come to its end")
 
+	status, report := w.doctor()
+	require.Zero(t, status, "%v", report.Violations)
+	require.Empty(t, report.Unchecked)
+
 	require.NoError(t, schedule.Pause(t.Context(), client.SchedulePauseOptions{Note: "by hand"}))
 	require.NoError(t, w.worker.Restart(t.Context()))
 	require.NoError(t, w.worker.AwaitReady(t.Context()))
@@ -184,6 +205,24 @@ func (w *world) sweep() (result contract.SweepResult) {
 	require.NoError(w.t, err)
 	require.NoError(w.t, run.Get(w.t.Context(), &result))
 	return result
+}
+
+// doctor runs `floe doctor` and returns its status and its report.
+func (w *world) doctor() (status int, report doctor.Report) {
+	w.t.Helper()
+	bin, err := testbed.Binaries(w.t.Context())
+	require.NoError(w.t, err)
+	cmd := exec.CommandContext(w.t.Context(), filepath.Join(bin, "floe"), "doctor", "--output=json", "--settle=1s")
+	cmd.Env = append(w.Environment(), "HOME="+w.Dir)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		require.NoError(w.t, err)
+	}
+	require.NoError(w.t, json.Unmarshal(out, &report), "%s%s", out, errs.String())
+	return cmd.ProcessState.ExitCode(), report
 }
 
 // phase is a Node workflow's; empty where it does not answer.
