@@ -285,7 +285,7 @@ func (n *node) observe(o contract.Observation) {
 }
 
 func (n *node) instance() contract.InstanceInput {
-	return contract.InstanceInput{Account: n.in.Account, Region: n.in.Region, Cluster: n.in.Cluster, Instance: n.in.Instance.ID}
+	return contract.InstanceInput{Account: n.in.Account, Region: n.in.Region, Cluster: n.in.Cluster, Instance: n.in.Instance.ID, Launched: n.in.Instance.LaunchTime}
 }
 
 func (n *node) view() contract.NodeView {

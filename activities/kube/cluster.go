@@ -156,6 +156,7 @@ func (c *Cluster) Start(ctx context.Context) {
 		for _, informer := range c.informers() {
 			go informer.RunWithContext(ctx)
 		}
+		go c.knock(ctx)
 	})
 }
 

@@ -51,6 +51,27 @@ func (c *Cluster) watchFailed(resource string) cache.WatchErrorHandlerWithContex
 	}
 }
 
+// knock asks the API server for its version until the first lists are there. client-go tries a first list again and
+// again without telling the handler above while the connection is refused, and then nobody would know why nothing comes.
+func (c *Cluster) knock(ctx context.Context) {
+	tick := time.NewTicker(quiet / 2)
+	defer tick.Stop()
+	for c.Ready() != nil {
+		// The version is open to everybody by the default role system:public-info-viewer.
+		if _, err := c.client.Discovery().ServerVersion(); err != nil && ctx.Err() == nil {
+			what := explainWatch("anything", err)
+			if c.troubles.add(what, time.Now()) {
+				c.log.Warn("cannot watch the cluster, trying again", "trouble", what)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // explainWatch says what to do about a watch that fails.
 func explainWatch(resource string, err error) string {
 	switch {
