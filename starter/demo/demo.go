@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -18,8 +19,14 @@ import (
 	"floe.dev/floe/internal/testbed"
 )
 
-// lookEvery is the pause between two looks at the state: quick enough for the eye, and little work beside the demo's.
-const lookEvery = 500 * time.Millisecond
+const (
+	// lookEvery is the pause between two looks at the cluster: quick enough for the eye, and little work beside the
+	// demo's. The workflows are asked less often, because each answer is a worker's work.
+	lookEvery = 500 * time.Millisecond
+	askEvery  = time.Second
+	// askTimeout is how long the workflows may take to answer.
+	askTimeout = 5 * time.Second
+)
 
 // Options of a demo.
 type Options struct {
@@ -38,8 +45,8 @@ type Options struct {
 // ErrUnserved is the demo's failure: not everything that should run, runs.
 var ErrUnserved = errors.New("not all pods that can run are running")
 
-// Run runs the demo. It returns nil only if everything that should run, runs, and all of it belongs together. Whatever happens, no process and no file
-// is left behind but the tool cache.
+// Run runs the demo. It returns nil only if everything that should run, runs, and all of it belongs together. Whatever
+// happens, no process and no file is left behind but the tool cache.
 func Run(ctx context.Context, o Options) (err error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 3 * time.Minute
@@ -148,6 +155,11 @@ func (d *demo) play(ctx context.Context) error {
 
 // follow shows the state until all is served. What it saw last is returned also where that did not come.
 func (d *demo) follow(ctx context.Context, o *observer) (last state, err error) {
+	asking, stop := context.WithCancel(ctx)
+	var asked sync.WaitGroup
+	asked.Go(func() { o.ask(asking) })
+	defer asked.Wait()
+	defer stop()
 	deadline := time.After(d.options.Timeout)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -163,7 +175,12 @@ func (d *demo) follow(ctx context.Context, o *observer) (last state, err error) 
 		v.show(now, events(last, now))
 		last = now
 		if now.served() {
-			return now, nil
+			stop()
+			asked.Wait()
+			o.askOnce(ctx) // the report is of what is, not of a second ago
+			final, err := o.look(ctx)
+			final.At = now.At
+			return final, err
 		}
 		select {
 		case <-ctx.Done():

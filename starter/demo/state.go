@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -58,7 +59,7 @@ func (s state) served() bool {
 		}
 	}
 	for _, l := range s.Launches {
-		if l.Phase == contract.ScaleUpOpening || l.Phase == contract.ScaleUpLaunching {
+		if !l.Ended() {
 			return false
 		}
 	}
@@ -83,10 +84,50 @@ type observer struct {
 	cluster  string
 	wanted   []*appsv1.Deployment
 	created  time.Time // when the workloads were created
+
+	mu    sync.Mutex
+	known known
 }
 
-// look reads one state. What Temporal or a worker does not answer in time is left out, so that the view goes on while a
-// worker is away.
+// known is what the workflows said last.
+type known struct {
+	nodes    []fleet.Node
+	launches []fleet.Launch
+	plan     *contract.PlanDigest
+	trouble  string
+}
+
+// ask asks the workflows again and again until ctx ends, beside whoever looks: a worker that is busy or away does not
+// hold up the view. What is not answered stays as it was.
+func (o *observer) ask(ctx context.Context) {
+	for ctx.Err() == nil {
+		o.askOnce(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(askEvery):
+		}
+	}
+}
+
+func (o *observer) askOnce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	o.mu.Lock()
+	k := o.known
+	o.mu.Unlock()
+	if nodes, err := fleet.Nodes(ctx, o.kube, o.temporal, o.cluster); err == nil {
+		k.nodes = nodes
+	}
+	k.launches, _ = fleet.Launches(ctx, o.temporal, o.cluster, k.launches...) // what was not answered comes next time
+	if p, err := fleet.Provisioner(ctx, o.temporal, o.cluster); err == nil && p != nil {
+		k.plan, k.trouble = p.LastPlan, p.Trouble
+	}
+	o.mu.Lock()
+	o.known = k
+	o.mu.Unlock()
+}
+
+// look reads one state: pods and nodes as they are, and the workflows' last words.
 func (o *observer) look(ctx context.Context) (state, error) {
 	pods, err := o.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -96,17 +137,13 @@ func (o *observer) look(ctx context.Context) (state, error) {
 	if err != nil {
 		return state{}, fmt.Errorf("list nodes: %w", err)
 	}
-	s := state{At: time.Since(o.created), Apps: countPods(o.wanted, pods.Items)}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if known, err := fleet.Nodes(ctx, o.kube, o.temporal, o.cluster); err == nil {
-		s.Machines = load(known, nodes.Items, pods.Items)
-	}
-	s.Launches, _ = fleet.Launches(ctx, o.temporal, o.cluster)
-	if p, err := fleet.Provisioner(ctx, o.temporal, o.cluster); err == nil && p != nil {
-		s.Plan, s.Trouble = p.LastPlan, p.Trouble
-	}
-	return s, nil
+	o.mu.Lock()
+	k := o.known
+	o.mu.Unlock()
+	return state{
+		At: time.Since(o.created), Apps: countPods(o.wanted, pods.Items), Machines: load(k.nodes, nodes.Items, pods.Items),
+		Launches: k.launches, Plan: k.plan, Trouble: k.trouble,
+	}, nil
 }
 
 func countPods(wanted []*appsv1.Deployment, pods []corev1.Pod) []app {

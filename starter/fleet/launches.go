@@ -1,14 +1,17 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 
 	"floe.dev/floe/api/contract"
@@ -22,31 +25,49 @@ type Launch struct {
 	contract.ScaleUpView
 }
 
-// Launches are the ScaleUps of a cluster, open and closed, in order of their start. One that no worker could answer for
-// is left out, and named in the error beside what was found.
-func Launches(ctx context.Context, temporal client.Client, cluster string) ([]Launch, error) {
+// Ended reports whether nothing more will change.
+func (l Launch) Ended() bool {
+	switch l.Phase {
+	case contract.ScaleUpFilled, contract.ScaleUpExhausted, contract.ScaleUpCanceled, contract.ScaleUpBlocked:
+		return true
+	}
+	return false
+}
+
+// Launches are the ScaleUps of a cluster, open and closed, in order of their start. What is known of one already is
+// taken as it is if that one has ended, and if no worker answers for it now. One that nothing is known of is left out,
+// and named in the error beside what was found.
+func Launches(ctx context.Context, temporal client.Client, cluster string, known ...Launch) ([]Launch, error) {
 	executions, err := running(ctx, temporal, contract.WorkflowScaleUp, cluster, false)
 	if err != nil {
-		return nil, err
+		return known, err
 	}
+	launches := map[string]Launch{}
+	for _, l := range known {
+		launches[l.Workflow] = l
+	}
+	executions = slices.DeleteFunc(executions, func(e *workflow.WorkflowExecutionInfo) bool {
+		return launches[e.Execution.WorkflowId].Ended()
+	})
 	var (
-		mu       sync.Mutex
-		launches []Launch
-		errs     []error
+		mu   sync.Mutex
+		errs []error
 	)
 	query(ctx, temporal, executions, contract.QueryChain, func(i int, view contract.ScaleUpView, err error) {
 		mu.Lock()
 		defer mu.Unlock()
+		id := executions[i].Execution.WorkflowId
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", executions[i].Execution.WorkflowId, err))
+			errs = append(errs, fmt.Errorf("%s: %w", id, err))
 			return
 		}
-		launches = append(launches, Launch{
-			Workflow: executions[i].Execution.WorkflowId, Started: executions[i].StartTime.AsTime(), ScaleUpView: view,
-		})
+		launches[id] = Launch{Workflow: id, Started: executions[i].StartTime.AsTime(), ScaleUpView: view}
 	})
-	slices.SortFunc(launches, func(a, b Launch) int { return a.Started.Compare(b.Started) })
-	return launches, errors.Join(errs...)
+	all := slices.Collect(maps.Values(launches))
+	slices.SortFunc(all, func(a, b Launch) int {
+		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Workflow, b.Workflow))
+	})
+	return all, errors.Join(errs...)
 }
 
 // Provisioner is a cluster's Provisioner; nil where none runs yet.
