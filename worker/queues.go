@@ -33,6 +33,9 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 	// hundreds of workflows flow, and cost a connection's stream each while idle.
 	main.MaxConcurrentWorkflowTaskPollers = 16
 	main.MaxConcurrentActivityTaskPollers = 4
+	// How long a task waits for the worker that has its workflow in memory before any other may take it: the SDK's five
+	// seconds are long for those whose worker has just died, and a replay here is short.
+	main.StickyScheduleToStartTimeout = 2 * time.Second
 	// The SDK's second is a busy machine's hiccup, and a task failed for it is a replay more.
 	main.DeadlockDetectionTimeout = 5 * time.Second
 	all := []queue{{name: contract.TaskQueue, options: main, workflows: true, activities: map[string]any{

@@ -76,6 +76,14 @@ func quick(queue, summary string) workflow.ActivityOptions {
 	}
 }
 
+// planning is quick for a plan: it heartbeats, so that a dead worker is told within seconds while a plan for a large
+// cluster may take its time.
+func planning(queue, summary string) workflow.ActivityOptions {
+	o := quick(queue, summary)
+	o.StartToCloseTimeout, o.HeartbeatTimeout = time.Minute, 5*time.Second
+	return o
+}
+
 // launching is for a hop: it is over only on a definitive answer, so it is retried without end. The heartbeat tells a
 // dead worker within seconds; the close timeout covers the look-up until the describe lag's bound has passed.
 func launching(queue, summary string) workflow.ActivityOptions {
@@ -83,7 +91,7 @@ func launching(queue, summary string) workflow.ActivityOptions {
 		TaskQueue:           queue,
 		Summary:             summary,
 		StartToCloseTimeout: 5 * time.Minute,
-		HeartbeatTimeout:    10 * time.Second,
+		HeartbeatTimeout:    8 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second,
 		},

@@ -33,7 +33,7 @@ func (p *provisioner) plan(ctx workflow.Context) {
 	p.describe(ctx, "Making plan `"+id+"`.")
 
 	traced := workflow.WithValue(ctx, contract.TraceKey, demand.Trace)
-	digest, err := planActivity.run(traced, quick(contract.KubeTaskQueue(p.in.Cluster), "plan "+id), contract.PlanInput{
+	digest, err := planActivity.run(traced, planning(contract.KubeTaskQueue(p.in.Cluster), "plan "+id), contract.PlanInput{
 		Cluster: p.in.Cluster, Plan: id, Watermark: demand.Watermark, Ledger: p.state.Ledger, Trace: demand.Trace,
 	})
 	now = workflow.Now(ctx)
@@ -116,7 +116,7 @@ func (p *provisioner) keep(d contract.Demand) {
 // planNow is the update of that name. A dry run plans beside whatever is going on; the other waits for the main loop.
 func (p *provisioner) planNow(ctx workflow.Context, in contract.PlanNow) (contract.PlanDigest, error) {
 	if in.DryRun {
-		return planActivity.run(ctx, quick(contract.KubeTaskQueue(p.in.Cluster), "dry run"), contract.PlanInput{
+		return planActivity.run(ctx, planning(contract.KubeTaskQueue(p.in.Cluster), "dry run"), contract.PlanInput{
 			Cluster: p.in.Cluster, Plan: "dry-run", Ledger: p.state.Ledger, DryRun: true,
 		})
 	}

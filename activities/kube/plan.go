@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"floe.dev/floe/activities/store"
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/planner"
@@ -23,6 +25,7 @@ const (
 // decides what to buy. A pool that cannot be planned with is among the digest's problems; the others are planned. The
 // whole plan goes to the store beside the answer, best effort; a dry run is not kept.
 func (a *Activities) Plan(ctx context.Context, in contract.PlanInput) (contract.PlanDigest, error) {
+	defer beat(ctx)()
 	c, err := a.cluster(in.Cluster)
 	if err != nil {
 		return contract.PlanDigest{}, err
@@ -54,6 +57,31 @@ func (a *Activities) Plan(ctx context.Context, in contract.PlanInput) (contract.
 		})
 	}
 	return digest, nil
+}
+
+// beatEvery is well below the heartbeat time-out of a plan.
+const beatEvery = time.Second
+
+// beat tells Temporal that the activity is alive, until the returned function is called. Outside of an activity it does
+// nothing.
+func beat(ctx context.Context) (stop func()) {
+	if !activity.IsActivity(ctx) {
+		return func() {}
+	}
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}()
+	return stop
 }
 
 // keep writes the plan and reports whether that was done in time to say so.

@@ -23,8 +23,9 @@ type Candidate struct {
 // Candidates are the offerings that a pool may buy: its requirements allow them, some step of its chain does, they are
 // offered in a zone of one of its subnets, and they have a price. Cheapest first.
 //
-// Bare metal is left out unless an In requirement names its type or size: it boots many times slower, and costs what
-// the largest virtual machine of its family does, so nobody wants it by accident.
+// Two kinds are left out that nobody wants by accident. Bare metal, unless an In requirement names its type or size: it
+// boots many times slower, and costs what the largest virtual machine of its family does. And burstable machines, unless
+// one names their type or family: they give their vCPUs only for as long as their credits last.
 //
 // rejected counts what was left out by the reason in words, {"requirement kubernetes.io/arch In [amd64]": 227}. problem
 // is not empty where the pool cannot work at all: it names the field, and what to do.
@@ -180,6 +181,9 @@ func (s *selection) override(t contract.InstanceType, labels map[string]string, 
 		if t.BareMetal {
 			return o, 2, "bare metal, which is bought only where an In requirement names its instance type or size"
 		}
+		if burstable(t) {
+			return o, 2, "burstable, which is bought only where an In requirement names its instance type or family"
+		}
 		return o, 2, "no step of fallback allows it"
 	}
 	usd, ok := s.view.USDPerHour(t.Name, subnet.ZoneID, ct)
@@ -215,16 +219,28 @@ func StepAllows(pool *v1alpha1.NodePool, step *v1alpha1.FallbackStep, t contract
 }
 
 func allows(pool *v1alpha1.NodePool, step *v1alpha1.FallbackStep, t contract.InstanceType, labels map[string]string) bool {
-	if t.BareMetal && !picksByName(pool.Spec.Requirements) && !picksByName(step.Requirements) {
+	if t.BareMetal && !picks(pool.Spec.Requirements, v1alpha1.LabelInstanceSize) && !picks(step.Requirements, v1alpha1.LabelInstanceSize) {
+		return false
+	}
+	if burstable(t) && !picks(pool.Spec.Requirements, v1alpha1.LabelInstanceFamily) && !picks(step.Requirements, v1alpha1.LabelInstanceFamily) {
 		return false
 	}
 	ok, _ := Match(step.Requirements, labels)
 	return ok
 }
 
-// picksByName reports whether requirements pick types or sizes by name. Whether a machine is among those is for Match.
-func picksByName(reqs []corev1.NodeSelectorRequirement) bool {
+// burstable reports whether the type gives its vCPUs only for as long as its credits last: the T family, by
+// docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html. By their nominal size they are the
+// cheapest of all.
+func burstable(t contract.InstanceType) bool {
+	family, _ := FamilyAndSize(t.Name)
+	return len(family) >= 2 && family[0] == 't' && family[1] >= '0' && family[1] <= '9'
+}
+
+// picks reports whether requirements pick types by name, or by the other label. Whether a machine is among those is
+// for Match.
+func picks(reqs []corev1.NodeSelectorRequirement, label string) bool {
 	return slices.ContainsFunc(reqs, func(r corev1.NodeSelectorRequirement) bool {
-		return r.Operator == corev1.NodeSelectorOpIn && (r.Key == v1alpha1.LabelInstanceType || r.Key == v1alpha1.LabelInstanceSize)
+		return r.Operator == corev1.NodeSelectorOpIn && (r.Key == v1alpha1.LabelInstanceType || r.Key == label)
 	})
 }

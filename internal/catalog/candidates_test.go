@@ -102,6 +102,19 @@ func TestCandidatesOnlyWhatSomeStepAllows(t *testing.T) {
 	require.Equal(t, 1, rejected["no step of fallback allows it"])
 }
 
+func TestCandidatesLeavesBurstableMachinesUnlessTheyAreNamed(t *testing.T) {
+	view := irelandView()
+	has := func(p *v1alpha1.NodePool, name string) bool {
+		kept, _, _ := Candidates(p, view)
+		return slices.Contains(names(kept), name)
+	}
+	require.False(t, has(pool(), "t3.large"))
+	require.True(t, has(pool(in(v1alpha1.LabelInstanceFamily, "t3", "m5")), "t3.large"))
+	require.True(t, has(pool(in(v1alpha1.LabelInstanceType, "t3.large")), "t3.large"))
+	require.False(t, has(pool(in(v1alpha1.LabelInstanceSize, "large")), "t3.large"))
+	require.True(t, has(pool(in(v1alpha1.LabelInstanceSize, "large")), "m5.large"), "the rule is of machines, not of sizes")
+}
+
 func TestCandidatesLeavesBareMetalUnlessItIsNamed(t *testing.T) {
 	family := in(v1alpha1.LabelInstanceFamily, "c5")
 	kept, rejected, _ := Candidates(pool(family), irelandView())

@@ -107,7 +107,7 @@ func FromEvent(ev contract.LaunchEvent) contract.LedgerEntry {
 func FromPlan(scaleUp string, l contract.PlannedLaunch) contract.LedgerEntry {
 	return contract.LedgerEntry{
 		ScaleUp: scaleUp, Pool: l.Pool, Purpose: contract.PurposeDemand, Open: l.Count, PodCount: l.PodCount,
-		Requests: l.Requests, InstanceTypes: l.InstanceTypes, Zones: l.Zones, CapacityTypes: l.CapacityTypes,
+		Count: l.Count, Classes: l.Classes, Requests: l.Requests, InstanceTypes: l.InstanceTypes, Zones: l.Zones, CapacityTypes: l.CapacityTypes,
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	reasonPods    = "pods-unschedulable"
 	reasonGone    = "pods-gone"
 	reasonChanged = "pool-changed"
+	reasonLeft    = "pods-left" // machines came, and these pods are on none of them
 )
 
 // demand gathers what the Provisioner has to know into batches and signals them, one after the other.
@@ -39,6 +40,9 @@ type demand struct {
 	batch   *batch               // being gathered; nil while there is nothing to tell
 	process string               // tells this process's event keys from every other's
 	batches int
+	// moved is when a node opened to pods or, after that, a pod was bound: see left. Zero where nothing is expected to
+	// move.
+	moved time.Time
 }
 
 // batch is what one signal tells.
@@ -77,6 +81,9 @@ func (d *demand) pod(pod *corev1.Pod) {
 	case !needs && known:
 		if pod.Spec.NodeName != "" {
 			b.bound++
+			if !d.moved.IsZero() {
+				d.moved = time.Now()
+			}
 		}
 		d.leave(pod.UID, b)
 	}
@@ -164,14 +171,46 @@ func (d *demand) run(ctx context.Context) {
 func (d *demand) ripe(now time.Time) (*batch, time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	settling := d.left(now)
 	b := d.batch
 	if b == nil {
-		return nil, time.Hour // until something wakes us
+		return nil, settling
 	}
-	wait := min(b.last.Add(d.timing.BatchIdle).Sub(now), b.first.Add(d.timing.BatchMax).Sub(now))
+	wait := min(settling, b.last.Add(d.timing.BatchIdle).Sub(now), b.first.Add(d.timing.BatchMax).Sub(now))
 	if wait > 0 {
 		return nil, wait
 	}
 	d.batch = nil
 	return b, 0
+}
+
+// opened tells that a node began to take pods.
+func (d *demand) opened() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.waiting) == 0 {
+		return
+	}
+	d.moved = time.Now()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// left notes a demand for pods that still wait when nodes have opened and the scheduler has stopped binding: it may put
+// pods otherwise than they were planned, and then the last ones fit nowhere. It returns how long to wait until that can
+// be said. d.mu is held.
+func (d *demand) left(now time.Time) time.Duration {
+	if d.moved.IsZero() {
+		return time.Hour // until something wakes us
+	}
+	if wait := d.moved.Add(d.timing.Settle).Sub(now); wait > 0 {
+		return wait
+	}
+	d.moved = time.Time{}
+	if len(d.waiting) > 0 {
+		d.note(reasonLeft, "")
+	}
+	return time.Hour
 }

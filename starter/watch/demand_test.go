@@ -218,3 +218,29 @@ func mustMetrics(t *testing.T) *metrics {
 	require.NoError(t, err)
 	return m
 }
+
+// The scheduler put pods otherwise than planned: one is left over when all machines have come.
+func TestPodsThatAreLeftWhenNodesHaveOpenedAreToldAgain(t *testing.T) {
+	d, told := alone(t)
+	d.opened() // nobody waits
+	require.True(t, d.moved.IsZero())
+	d.pod(pending("a", "1"))
+	d.pod(pending("b", "2"))
+	d.tellNow(t)
+
+	d.opened()
+	opened := d.moved
+	d.pod(bound(pending("a", "3")))
+	require.False(t, d.moved.Before(opened), "a binding puts it off")
+	b, wait := d.ripe(d.moved.Add(d.timing.Settle - time.Millisecond))
+	require.Nil(t, b)
+	require.Equal(t, time.Millisecond, wait)
+	b, _ = d.ripe(d.moved.Add(d.timing.Settle))
+	require.NotNil(t, b)
+	require.True(t, d.tell(t.Context(), b))
+	require.Len(t, told.demands, 2)
+	require.Equal(t, "pods-left", told.demands[1].Reason)
+
+	b, _ = d.ripe(time.Now().Add(time.Hour))
+	require.Nil(t, b, "once for each time that nodes open")
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"floe.dev/floe/activities/kube"
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
 )
 
 // Temporal is the part of Temporal's client that the watcher needs. Every client.Client has it.
@@ -49,6 +51,9 @@ type Options struct {
 type Timing struct {
 	// A batch of pods is told when none has come for BatchIdle, or BatchMax after its first. Defaults 100 ms and 1 s.
 	BatchIdle, BatchMax time.Duration
+	// Settle is how long after the last node opened or pod was bound the scheduler is taken to be done, so that pods
+	// which still wait are told again. Default 2 s: longer than its first back-off.
+	Settle time.Duration
 	// Coalesce is how long changes of one node are gathered into one signal. Default 50 ms.
 	Coalesce time.Duration
 	// Unheard is how long news is offered to a Node workflow that does not run (yet). Default 2 min.
@@ -69,6 +74,7 @@ func (t Timing) withDefaults() Timing {
 	}{
 		{&t.BatchIdle, 100 * time.Millisecond},
 		{&t.BatchMax, time.Second},
+		{&t.Settle, 2 * time.Second},
 		{&t.Coalesce, 50 * time.Millisecond},
 		{&t.Unheard, 2 * time.Minute},
 		{&t.EC2Fast, time.Second},
@@ -153,7 +159,12 @@ func handle(c *kube.Cluster, d *demand, n *nodes) error {
 	}
 	_, err = c.Nodes().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { n.changed(obj.(*corev1.Node)) },
-		UpdateFunc: func(_, obj any) { n.changed(obj.(*corev1.Node)) },
+		UpdateFunc: func(before, after any) {
+			n.changed(after.(*corev1.Node))
+			if !takesPods(before.(*corev1.Node)) && takesPods(after.(*corev1.Node)) {
+				d.opened()
+			}
+		},
 		DeleteFunc: func(obj any) {
 			if node, ok := kube.Deleted[*corev1.Node](obj); ok {
 				n.changed(node)
@@ -161,4 +172,10 @@ func handle(c *kube.Cluster, d *demand, n *nodes) error {
 		},
 	})
 	return err
+}
+
+// takesPods reports whether a node is Ready and free of the taint that keeps pods away until it is registered.
+func takesPods(node *corev1.Node) bool {
+	view := kube.ViewNode(node)
+	return view.Ready && !slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintUnregistered })
 }
