@@ -78,13 +78,13 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 	return second, err
 }
 
-// Await examines until nothing is wrong, at most for the bound, and returns the last report. It is for the end of a test
-// or a demo, where things are still settling.
+// Await examines until nothing is wrong and nothing is unchecked, at most for the bound, and returns the last report. It
+// is for the end of a test or a demo, where things are still settling.
 func Await(ctx context.Context, o Options, bound time.Duration) (Report, error) {
 	deadline := time.Now().Add(bound)
 	for {
 		report, err := look(ctx, o)
-		if err == nil && len(report.Violations) == 0 || time.Now().After(deadline) {
+		if err == nil && len(report.Violations)+len(report.Unchecked) == 0 || time.Now().After(deadline) {
 			return report, err
 		}
 		if err := pause(ctx, time.Second); err != nil {
