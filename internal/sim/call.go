@@ -9,9 +9,9 @@ import (
 )
 
 // answerFloor is the least time that a call takes, on the real clock. AWS never answers sooner, and its SDK for Go counts
-// on it: where an answer begins before the SDK's HTTP client has looked for the end of the request that it has sent, the
-// client closes the connection under the answer (smithy-go 1.28.8, transport/http/internal/io: WriteTo of a closed body
-// answers io.EOF, which net/http takes for a failed write).
+// on it: where an answer begins before net/http has looked for the end of the request that it has sent, the SDK has closed
+// the request's body, net/http takes that for a failed write, and the connection is closed under the answer
+// (github.com/aws/aws-sdk-go-v2/issues/1825 and 2737; the SDK's own retries hide it).
 const answerFloor = 5 * time.Millisecond
 
 // call is one request to one of AWS's services, from the first look to the answer.

@@ -5,7 +5,6 @@ package cloud
 import (
 	"maps"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -58,23 +57,22 @@ type Cloud struct {
 	cfg     Config
 	started time.Time
 
-	mu         sync.Mutex
-	rand       *rand.Rand
-	serial     uint64
-	types      map[string]contract.InstanceType
-	offered    map[offeredKey]bool
-	spotUSD    map[offeredKey]float64
-	subnets    map[string]*Subnet
-	images     map[string]Image
-	templates  map[string]*Template // by ID
-	instances  map[string]*Instance
-	order      []*Instance // as launched
-	pools      pools
-	throttles  []script.Throttle
-	runTokens  map[runToken]tokenUse
-	fleetUses  map[string]fleetUse
-	usedVCPUs  map[v1alpha1.CapacityType]int
-	nextHostIP map[string]netip.Addr
+	mu        sync.Mutex
+	rand      *rand.Rand
+	serial    uint64
+	types     map[string]contract.InstanceType
+	offered   map[offeredKey]bool
+	spotUSD   map[offeredKey]float64
+	subnets   map[string]*Subnet
+	images    map[string]Image
+	templates map[string]*Template // by ID
+	instances map[string]*Instance
+	order     []*Instance // as launched
+	pools     pools
+	throttles []script.Throttle
+	runTokens map[runToken]tokenUse
+	fleetUses map[string]fleetUse
+	usedVCPUs map[v1alpha1.CapacityType]int
 }
 
 type offeredKey struct{ instanceType, zoneID string }
@@ -82,21 +80,20 @@ type offeredKey struct{ instanceType, zoneID string }
 // New makes a Cloud with the default world in it: see the constants.
 func New(cfg Config) *Cloud {
 	c := &Cloud{
-		cfg:        cfg,
-		started:    cfg.Clock.Now(),
-		rand:       rand.New(rand.NewPCG(uint64(cfg.Seed), 1)),
-		types:      map[string]contract.InstanceType{},
-		offered:    map[offeredKey]bool{},
-		spotUSD:    map[offeredKey]float64{},
-		subnets:    map[string]*Subnet{},
-		images:     map[string]Image{},
-		templates:  map[string]*Template{},
-		instances:  map[string]*Instance{},
-		pools:      pools{},
-		runTokens:  map[runToken]tokenUse{},
-		fleetUses:  map[string]fleetUse{},
-		usedVCPUs:  map[v1alpha1.CapacityType]int{},
-		nextHostIP: map[string]netip.Addr{},
+		cfg:       cfg,
+		started:   cfg.Clock.Now(),
+		rand:      rand.New(rand.NewPCG(uint64(cfg.Seed), 1)),
+		types:     map[string]contract.InstanceType{},
+		offered:   map[offeredKey]bool{},
+		spotUSD:   map[offeredKey]float64{},
+		subnets:   map[string]*Subnet{},
+		images:    map[string]Image{},
+		templates: map[string]*Template{},
+		instances: map[string]*Instance{},
+		pools:     pools{},
+		runTokens: map[runToken]tokenUse{},
+		fleetUses: map[string]fleetUse{},
+		usedVCPUs: map[v1alpha1.CapacityType]int{},
 	}
 	for _, t := range cfg.Types {
 		c.types[t.Name] = t

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"maps"
+	"net/netip"
 	"time"
 
 	"floe.dev/floe/api/contract"
@@ -71,6 +72,7 @@ type Revision struct {
 // Instance is one instance, with its whole past, which is what makes lagging answers and bills possible.
 type Instance struct {
 	Facts
+	addr      netip.Addr
 	revisions []Revision
 	boots     int
 	step      int // counts transitions, so that an outdated timer does nothing

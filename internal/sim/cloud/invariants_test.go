@@ -101,8 +101,10 @@ func (w *watcher) fleet(t *rapid.T) {
 	ct := rapid.SampledFrom([]v1alpha1.CapacityType{v1alpha1.Spot, v1alpha1.OnDemand}).Draw(t, "capacity type")
 	count := rapid.IntRange(1, 8).Draw(t, "count")
 	config := FleetConfig{Template: TemplateRef{ID: LaunchTemplateID}, Overrides: []FleetOverride{
-		{InstanceType: "m5.large", SubnetID: SubnetA}, {InstanceType: "c5.xlarge", SubnetID: SubnetA},
-		{InstanceType: "c5.xlarge", SubnetID: SubnetC}, {InstanceType: "m7g.large", SubnetID: SubnetA},
+		{InstanceType: "m5.large", SubnetID: SubnetA},
+		{InstanceType: "c5.xlarge", SubnetID: SubnetA},
+		{InstanceType: "c5.xlarge", SubnetID: SubnetC},
+		{InstanceType: "m7g.large", SubnetID: SubnetA},
 	}}
 	before := len(w.c.order)
 	answer, err := w.c.CreateFleet(FleetRequest{

@@ -195,8 +195,8 @@ func (c *Cloud) launch(l launch, extra map[string]string) *Instance {
 	if err != nil {
 		userData = nil // checkData has refused it before
 	}
-	addr := c.address(l.subnet)
-	i := &Instance{Facts: Facts{
+	addr := l.subnet.take()
+	i := &Instance{addr: addr, Facts: Facts{
 		ID: c.id("i"), Type: c.types[l.key.instanceType], Zone: l.zone, Region: c.cfg.Region,
 		SubnetID: l.subnet.ID, VPCID: l.subnet.VPCID, CapacityType: l.key.capacityType, Image: l.image,
 		UserData: string(userData), PrivateIP: addr.String(), PrivateDNS: c.privateDNS(addr.String()),

@@ -201,7 +201,7 @@ func (c *Cloud) count(i *Instance, was, is bool) {
 		c.usedVCPUs[i.CapacityType] -= i.Type.VCPU
 	}
 	if i.now().State == Terminated {
-		c.subnets[i.SubnetID].Free++
+		c.subnets[i.SubnetID].release(i.addr)
 	}
 }
 

@@ -55,6 +55,9 @@ type Subnet struct {
 	CIDR      netip.Prefix
 	Zone      Zone
 	Free      int
+
+	held map[netip.Addr]bool
+	next netip.Addr
 }
 
 // Image is an AMI.
@@ -84,7 +87,9 @@ func (c *Cloud) furnish() {
 		}
 		base[2] = byte(n * 16)
 		prefix := netip.PrefixFrom(netip.AddrFrom4(base), 20)
-		c.subnets[id] = &Subnet{ID: id, VPCID: VPCID, CIDR: prefix, Zone: zone, Free: 1<<12 - reservedAddresses}
+		s := &Subnet{ID: id, VPCID: VPCID, CIDR: prefix, Zone: zone, Free: 1<<12 - reservedAddresses, held: map[netip.Addr]bool{}}
+		s.next = s.first()
+		c.subnets[id] = s
 	}
 	for _, i := range []Image{
 		{ImageX86, "floe-sim-al2023-x86_64", ArchX86, 20, c.started},
@@ -154,32 +159,36 @@ func imageNotFound(id string) *query.Error {
 	return query.Errorf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
 }
 
-// address takes a free address of the subnet. Addresses are handed out in turn, so that one is not used again soon.
-func (c *Cloud) address(s *Subnet) netip.Addr {
-	held := map[netip.Addr]bool{}
-	if s.Free < 1<<12/2 {
-		for _, i := range c.order {
-			if i.SubnetID == s.ID && i.now().State != Terminated {
-				held[netip.MustParseAddr(i.PrivateIP)] = true
-			}
-		}
-	}
-	first := s.CIDR.Addr()
-	for range 4 {
-		first = first.Next()
-	}
-	next, ok := c.nextHostIP[s.ID]
+// take takes a free address of the subnet, which must have one. Addresses are handed out in turn, so that one is not used
+// again soon.
+func (s *Subnet) take() netip.Addr {
 	for {
+		addr := s.next
+		s.next = addr.Next()
 		// The address after this one must still be of the subnet, since its last cannot be used.
-		if !ok || !s.CIDR.Contains(next.Next()) {
-			next, ok = first, true
+		if !s.CIDR.Contains(s.next) {
+			s.next = s.first()
+			continue
 		}
-		candidate := next
-		next = next.Next()
-		if !held[candidate] {
-			c.nextHostIP[s.ID] = next
+		if !s.held[addr] {
+			s.held[addr] = true
 			s.Free--
-			return candidate
+			return addr
 		}
 	}
+}
+
+// release gives an address back.
+func (s *Subnet) release(addr netip.Addr) {
+	delete(s.held, addr)
+	s.Free++
+}
+
+// first is the first address that an instance can have.
+func (s *Subnet) first() netip.Addr {
+	addr := s.CIDR.Addr()
+	for range reservedAddresses - 1 {
+		addr = addr.Next()
+	}
+	return addr
 }

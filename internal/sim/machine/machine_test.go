@@ -140,6 +140,10 @@ func TestAMachineJoins(t *testing.T) {
 	require.Equal(t, "fake", n.Annotations[annotationKWOK])
 	require.Equal(t, []string{"create False", "patch status"}, l.writes(f), "it registers NotReady, and is Ready later")
 	require.NotEmpty(t, n.Status.NodeInfo.BootID)
+	for _, c := range n.Status.Conditions {
+		require.False(t, c.LastTransitionTime.IsZero(), c.Type)
+		require.False(t, c.LastHeartbeatTime.IsZero(), c.Type)
+	}
 	require.Equal(t, "v1.36.3", n.Status.NodeInfo.KubeletVersion)
 	require.Equal(t, f.PrivateDNS, *l.lease(f).Spec.HolderIdentity)
 	require.Equal(t, n.UID, l.lease(f).OwnerReferences[0].UID)

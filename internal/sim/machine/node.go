@@ -61,6 +61,9 @@ func (m *machine) node(now time.Time) *corev1.Node {
 		},
 	}
 	node.Status = m.status(now, false)
+	for n := range node.Status.Conditions {
+		node.Status.Conditions[n].LastTransitionTime = metav1.NewTime(now)
+	}
 	node.Status.Capacity, node.Status.Allocatable = m.resources()
 	return node
 }
