@@ -4,9 +4,11 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -31,7 +33,10 @@ func running(ctx context.Context, c client.Client, workflowType, cluster string,
 	)
 	for {
 		answer, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page})
-		if err != nil {
+		var unknown *serviceerror.InvalidArgument
+		if errors.As(err, &unknown) {
+			return nil, fmt.Errorf("list %s workflows: Floe's search attributes are not known in this namespace: has a worker run there, and may it register them? (%w)", workflowType, err)
+		} else if err != nil {
 			return nil, fmt.Errorf("list %s workflows: %w", workflowType, err)
 		}
 		all = append(all, answer.Executions...)

@@ -10,6 +10,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/testbed"
 )
 
 func TestJoin(t *testing.T) {
@@ -39,4 +40,17 @@ func TestJoin(t *testing.T) {
 		{Instance: "i-9", Name: "orphan", Ready: true, Pool: "general", Launched: at, Trouble: "no Node workflow runs for it"},
 		{Instance: "i-2", Pool: "general", Phase: contract.PhaseLaunching, Launched: at.Add(time.Second), Workflow: "node/c/i-2"},
 	}, got)
+}
+
+func TestNamespaceWithoutSearchAttributes(t *testing.T) {
+	tb := testbed.New(t, testbed.Options{Parts: testbed.Temporal, Headless: true})
+	c, err := tb.DialTemporal(t.Context())
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = Launches(t.Context(), c, "demo")
+	require.ErrorContains(t, err, "search attributes are not known in this namespace: has a worker run there")
+
+	none, err := Provisioner(t.Context(), c, "demo")
+	require.NoError(t, err)
+	require.Nil(t, none)
 }
