@@ -37,7 +37,7 @@ func parsers(t *testing.T) map[string]takes {
 	for name, s := range all(t) {
 		switch {
 		case s.Build != nil:
-			by[name] = helps(t, filepath.Join(bin, filepath.Base(stages[s.Build.Target].entrypoint[0])))
+			by[name] = helps(t, entrypoint(t, stages, s, bin))
 		case strings.Contains(s.Image, "/kubectl:"):
 			by[name] = kubectlParses
 		}
@@ -45,29 +45,51 @@ func parsers(t *testing.T) map[string]takes {
 	return by
 }
 
-// helps runs the program with the arguments and --help behind them: it reads all of them before it helps.
+// helps runs the program with the arguments and --help behind them: it reads all of them before it helps, and what it
+// helps with is the command that was named.
 func helps(t *testing.T, program string) takes {
 	return func(args []string) error {
+		verb := args[:len(args)-len(flags(args))]
+		usage := regexp.MustCompile(`Usage:\s+` + strings.Join(append([]string{`\S+`}, verb...), " ") + `\b.*\[flags\]`)
 		out, err := exec.CommandContext(t.Context(), program, append(slices.Clone(args), "--help")...).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), strings.Join(args, " "), err, out)
+		if err != nil || len(verb) > 0 && !usage.Match(out) {
+			return fmt.Errorf("%s %s: %v\n%s", filepath.Base(program), strings.Join(args, " "), err, out)
 		}
 		return nil
 	}
+}
+
+// flags are the arguments from the first flag on.
+func flags(args []string) []string {
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			return args[i:]
+		}
+	}
+	return nil
+}
+
+// entrypoint is the path here of the program that a service which is built starts.
+func entrypoint(t *testing.T, stages map[string]*stage, s types.ServiceConfig, bin string) string {
+	t.Helper()
+	target := stages[s.Build.Target]
+	require.NotNil(t, target, "%s builds %s, which no stage of the Dockerfile is called", s.Name, s.Build.Target)
+	require.Len(t, target.entrypoint, 1, s.Name)
+	return filepath.Join(bin, filepath.Base(target.entrypoint[0]))
 }
 
 // kwokctl knows the flags that the source of the pinned version declares: nothing here builds it.
 func kwokctl(t *testing.T) takes {
 	t.Helper()
 	source := string(kwokSource(t, "pkg/kwokctl/cmd/create/cluster/cluster.go")) + string(kwokSource(t, "pkg/config/flags.go"))
-	flags := map[string]bool{}
+	known := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?i)flags(?:\(\))?\.[A-Z0-9]\w*\([^"\n]*"([a-z-]+)", `).FindAllStringSubmatch(source, -1) {
-		flags[m[1]] = true
+		known[m[1]] = true
 	}
 	return func(args []string) error {
 		for _, arg := range args {
 			name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-			if !strings.HasPrefix(arg, "--") || !flags[name] {
+			if !strings.HasPrefix(arg, "--") || !known[name] {
 				return fmt.Errorf("kwokctl create cluster has no %s", arg)
 			}
 		}
@@ -117,12 +139,11 @@ func TestVariablesAreRead(t *testing.T) {
 			require.Empty(t, s.Environment, "nothing here knows which variables %s reads", name)
 			continue
 		}
-		program := filepath.Join(bin, filepath.Base(stages[s.Build.Target].entrypoint[0]))
-		help, err := exec.CommandContext(t.Context(), program, append(slices.Clone(s.Command), "--help")...).Output()
+		help, err := exec.CommandContext(t.Context(), entrypoint(t, stages, s, bin), append(slices.Clone(s.Command), "--help")...).Output()
 		require.NoError(t, err)
 		for variable := range s.Environment {
 			if variable != "AWS_SHARED_CREDENTIALS_FILE" {
-				require.Contains(t, string(help), variable, "%s does not read it", name)
+				require.Regexp(t, `\b`+variable+`\b`, string(help), "%s does not read it", name)
 			}
 		}
 	}

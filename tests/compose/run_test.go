@@ -141,7 +141,7 @@ func (s *stack) command(name string, extra ...string) *program {
 	}
 	return &program{
 		name: name, args: args, env: env,
-		path: filepath.Join(s.bin, filepath.Base(s.stages[service.Build.Target].entrypoint[0])),
+		path: entrypoint(s.t, s.stages, service, s.bin),
 	}
 }
 
