@@ -22,8 +22,8 @@ help: ## List the targets.
 
 build: ## Build worker and floe into bin/.
 	@mkdir -p bin
-	go build -o bin/worker ./worker
-	go build -o bin/floe ./starter
+	go build -ldflags "-s -w" -o bin/worker ./worker
+	go build -ldflags "-s -w" -o bin/floe ./starter
 
 demo: build ## Show the main job on real control planes: pending pods become ready nodes. KEEP=1 stays up.
 	@bin/floe demo $(if $(KEEP),--keep)

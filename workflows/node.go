@@ -189,7 +189,7 @@ func (n *node) save() {
 func (n *node) register(ctx workflow.Context) {
 	o := quick(contract.KubeTaskQueue(n.in.Cluster), "put the pool's labels and taints on "+n.state.Node.Name)
 	result, err := registerActivity.run(ctx, o, contract.RegisterInput{
-		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, Instance: n.in.Instance,
+		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, Instance: n.in.Instance, Pods: n.in.Pods,
 	})
 	if err == nil {
 		n.state.Registered, n.state.Node, n.state.StartupTaints, n.state.Trouble = true, &result.Node, result.StartupTaints, ""

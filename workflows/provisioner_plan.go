@@ -82,8 +82,11 @@ func (p *provisioner) open(ctx workflow.Context, digest contract.PlanDigest, tra
 		children[i] = workflow.ExecuteChildWorkflow(child, contract.WorkflowScaleUp, contract.ScaleUpInput{
 			Cluster: p.in.Cluster, Pool: l.Pool, Count: l.Count, Purpose: contract.PurposeDemand, Plan: digest.Plan,
 			InstanceTypes: l.InstanceTypes, Zones: l.Zones, CapacityTypes: l.CapacityTypes, Requests: l.Requests,
-			PodCount: l.PodCount, Pods: l.Pods, Trace: trace,
+			PodCount: l.PodCount, Pods: l.Pods, Machines: l.Machines, Trace: trace,
 		})
+	}
+	for i := range p.state.LastPlan.Launches {
+		p.state.LastPlan.Launches[i].Machines = nil // carried by the ScaleUps from here on
 	}
 	for i, child := range children {
 		if err := started(ctx, child); err != nil {

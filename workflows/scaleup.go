@@ -147,10 +147,13 @@ func (s *scaleUp) hop(ctx workflow.Context, chain contract.Chain, step contract.
 func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract.Hop, instances []contract.Instance) {
 	var kept []contract.Instance
 	for _, instance := range instances {
-		surplus := ""
+		surplus, pods := "", []string(nil)
 		if s.missing() == 0 {
 			surplus = fmt.Sprintf("hop %d brought more than the %d machines asked for", hop.Number, s.in.Count)
 		} else {
+			if i := len(s.view.Instances); i < len(s.in.Machines) {
+				pods = s.in.Machines[i]
+			}
 			s.view.Instances = append(s.view.Instances, instance)
 			kept = append(kept, instance)
 		}
@@ -165,7 +168,7 @@ func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract
 		s.nodes = append(s.nodes, workflow.ExecuteChildWorkflow(child, contract.WorkflowNode, contract.NodeInput{
 			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
 			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose,
-			RegistrationTimeout: chain.RegistrationTimeout, Surplus: surplus, Trace: s.in.Trace,
+			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, Trace: s.in.Trace,
 		}))
 	}
 	if len(kept) > 0 {

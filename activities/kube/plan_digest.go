@@ -10,13 +10,13 @@ import (
 // 4 MB before it should continue as new.
 const maxDigest = 64 << 10
 
-// fitDigest makes a digest small enough: names of pods go first, then reasons, then the dearer of a launch's types, at
+// fitDigest makes a digest small enough: which pod is meant for which machine goes first, then names of pods, then reasons, then the dearer of a launch's types, at
 // last whole launches. Counts always say the whole, but for launches that are left out: they are not opened, so their
 // pods are not launched, and since CaughtUp is false then, the demand is planned again.
 func fitDigest(d *contract.PlanDigest, launches int) {
 	for _, shrink := range []func(*contract.PlanDigest){
 		func(*contract.PlanDigest) {},
-		keepPods(3), keepPods(0), keepReasons(10), keepTypes(20), keepReasons(3), keepTypes(10),
+		dropMachines, keepPods(3), keepPods(0), keepReasons(10), keepTypes(20), keepReasons(3), keepTypes(10),
 	} {
 		shrink(d)
 		if digestSize(d) <= maxDigest {
@@ -42,6 +42,12 @@ func digestSize(d *contract.PlanDigest) int {
 		return 0 // a digest always encodes: it has neither cycles nor channels
 	}
 	return len(encoded)
+}
+
+func dropMachines(d *contract.PlanDigest) {
+	for i := range d.Launches {
+		d.Launches[i].Machines = nil
+	}
 }
 
 func keepPods(n int) func(*contract.PlanDigest) {

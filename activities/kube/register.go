@@ -50,6 +50,7 @@ func (a *Activities) Register(ctx context.Context, in contract.RegisterInput) (c
 		return contract.RegisterResult{}, err
 	}
 	labels := a.labelsFor(ctx, c, pool.NodePool, in.Instance)
+	c.nominate(ctx, in.Node, in.Pods)
 	node, err := c.updateNode(ctx, in.Node, func(node *corev1.Node) error {
 		if id, ok := contract.InstanceOfProviderID(node.Spec.ProviderID); ok && id != in.Instance.ID {
 			return invalid("node: %s is instance %s's, not %s's", in.Node, id, in.Instance.ID)

@@ -6,10 +6,11 @@ import (
 )
 
 // NeedsRoom reports whether a pod waits for a node that does not exist: the scheduler has looked at it and found no
-// place (PodScheduled is False for reason Unschedulable). Not so with a scheduling gate, nor once the scheduler has
-// nominated a node whose pods it is preempting, nor for a daemonset's pod, which is meant for one node and no other.
+// place (PodScheduled is False for reason Unschedulable). Not so with a scheduling gate, nor for a daemonset's pod, which
+// is meant for one node and no other. One that is nominated to a node still waits: whether its place is there is for the
+// planner to see.
 func NeedsRoom(pod *corev1.Pod) bool {
-	if pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 || pod.Status.NominatedNodeName != "" {
+	if pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 {
 		return false
 	}
 	if owner := metav1.GetControllerOf(pod); owner != nil && owner.Kind == "DaemonSet" {

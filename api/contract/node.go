@@ -28,6 +28,8 @@ type NodeInput struct {
 	Plan                string        `json:"plan,omitempty"`
 	Purpose             Purpose       `json:"purpose,omitempty"`
 	RegistrationTimeout time.Duration `json:"registrationTimeout"`
+	// Pods (namespace/name) that the machine was planned for; they are nominated to its Node.
+	Pods []string `json:"pods,omitempty"`
 	// Surplus says why the machine is more than was asked for; its Node gives it back at once.
 	Surplus string `json:"surplus,omitempty"`
 	// Adopted is set where the instance had a Node workflow before, or should have had.
@@ -129,6 +131,8 @@ type RegisterInput struct {
 	Pool     string   `json:"pool"`
 	Node     string   `json:"node"` // name
 	Instance Instance `json:"instance"`
+	// Pods (namespace/name) to nominate to the Node.
+	Pods []string `json:"pods,omitempty"`
 }
 
 // RegisterResult is the Node after registration.

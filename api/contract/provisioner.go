@@ -80,6 +80,9 @@ type PlannedLaunch struct {
 	// Classes counts the pods by what they ask for: a hash of it that is the same in every plan. Pods that are already
 	// provided for are known by it in later plans, whatever packing those would choose.
 	Classes map[string]int `json:"classes,omitempty"`
+	// Machines are the pods (namespace/name) meant for each machine, so that they can be nominated to its Node. Left out
+	// where the digest would grow too large.
+	Machines [][]string `json:"machines,omitempty"`
 	// USDPerHour is what one machine costs if the first type is had at the first step.
 	USDPerHour float64 `json:"usdPerHour"`
 	// Reason says in words why this pool and these types.

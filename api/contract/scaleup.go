@@ -38,6 +38,8 @@ type ScaleUpInput struct {
 	// PodCount of pods served and the names (namespace/name) of at most 20 of them, for whoever reads the history.
 	PodCount int      `json:"podCount,omitempty"`
 	Pods     []string `json:"pods,omitempty"`
+	// Machines: see PlannedLaunch.
+	Machines [][]string `json:"machines,omitempty"`
 	// Trace is the W3C traceparent of the demand.
 	Trace string `json:"trace,omitempty"`
 }

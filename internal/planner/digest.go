@@ -15,9 +15,11 @@ const (
 	fewPodNames      = 3
 	launchBytes      = 40_000 // of all launches, as JSON
 	unplaceableBytes = 14_000 // of all unplaceable pods
+	digestBytes      = 60_000 // of all, which the pods of each machine fill up
 )
 
-// ToContract is the launch as workflows know it: pods by name, at most 20.
+// ToContract is the launch as workflows know it: the first 20 pods by name, and
+// all of them machine by machine.
 func (l *Launch) ToContract() contract.PlannedLaunch {
 	p := contract.PlannedLaunch{
 		Pool: l.Pool, Count: l.Count, InstanceTypes: l.InstanceTypes, Zones: l.Zones, CapacityTypes: l.CapacityTypes,
@@ -25,11 +27,12 @@ func (l *Launch) ToContract() contract.PlannedLaunch {
 	}
 	for _, pods := range l.Machines {
 		p.PodCount += len(pods)
+		var names []string
 		for _, pod := range pods {
-			if len(p.Pods) < maxPodNames {
-				p.Pods = append(p.Pods, podName(pod))
-			}
+			names = append(names, podName(pod))
 		}
+		p.Machines = append(p.Machines, names)
+		p.Pods = append(p.Pods, names[:min(len(names), maxPodNames-len(p.Pods))]...)
 	}
 	return p
 }
@@ -43,8 +46,11 @@ func (r *Result) Digest() contract.PlanDigest {
 		UnplaceableCount: len(r.Unplaced), Problems: r.Problems,
 	}
 	launched, bytes := 0, 0
+	var machines [][][]string
 	for i := range r.Launches {
 		p := r.Launches[i].ToContract()
+		on := p.Machines
+		p.Machines = nil
 		launched += p.PodCount
 		if len(r.Launches) > manyLaunches {
 			p.InstanceTypes = p.InstanceTypes[:min(len(p.InstanceTypes), fewTypes)]
@@ -53,7 +59,7 @@ func (r *Result) Digest() contract.PlanDigest {
 		if bytes += size(p); bytes > launchBytes && i > 0 {
 			continue
 		}
-		d.Launches = append(d.Launches, p)
+		d.Launches, machines = append(d.Launches, p), append(machines, on)
 		d.Launched += p.PodCount
 		d.USDPerHour += float64(p.Count) * p.USDPerHour
 	}
@@ -64,6 +70,12 @@ func (r *Result) Digest() contract.PlanDigest {
 			break
 		}
 		d.Unplaceable = append(d.Unplaceable, u)
+	}
+	bytes = size(d)
+	for i := range d.Launches {
+		if bytes += size(machines[i]); bytes <= digestBytes {
+			d.Launches[i].Machines = machines[i]
+		}
 	}
 	return d
 }

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 )
 
 // countBound counts bound pods for every counter, by the domains of their nodes.
@@ -174,7 +177,9 @@ func (p *plan) firstFit(order []*class) {
 	}
 }
 
-// fitNominated counts pods for which the scheduler is evicting others: they have their node, and nothing is bought.
+// fitNominated counts pods that have their node already: Floe nominated them to a machine that it brought for them, or
+// the scheduler nominated them to one whose pods it is evicting. Nothing is bought for them, unless the place that was
+// meant for them is taken.
 func (p *plan) fitNominated(order []*class) {
 	for _, c := range order {
 		name := c.sample.Status.NominatedNodeName
@@ -182,12 +187,29 @@ func (p *plan) fitNominated(order []*class) {
 			continue
 		}
 		for _, n := range p.nodes {
-			if n.Name == name && p.runsOn(c.profile, n) && !n.Unschedulable {
-				p.place(c, n, c.left)
-				break
+			if n.Name != name {
+				continue
 			}
+			if p.runsOn(c.profile, n) && !n.Unschedulable {
+				k := c.left
+				if !evicting(c, n) {
+					k = min(k, p.room(c, n))
+				}
+				if k > 0 {
+					p.place(c, n, k)
+				}
+			}
+			break
 		}
 	}
+}
+
+// evicting reports whether the scheduler may be making room for the class on the node: some pod there is going, or gives
+// way to the class's priority.
+func evicting(c *class, n *nodeState) bool {
+	return slices.ContainsFunc(n.Pods, func(pod *corev1.Pod) bool {
+		return pod.DeletionTimestamp != nil || schedulinghelper.PodPriority(pod) < c.priority
+	})
 }
 
 // room is how many pods of a class a node can take as far as resources and ports go.

@@ -101,11 +101,22 @@ func TestMachinesThatJustCame(t *testing.T) {
 
 func TestNominatedPodsAreLeftAlone(t *testing.T) {
 	p := pool(t, view("m5"), "general")
-	full := node(p, "full", "m5.large", testZones[0], many(2, "old", cpuMem("900m", "1Gi"))...)
-	r := Plan(Snapshot{
-		Pods:  []*corev1.Pod{pod("p", cpuMem("900m", "1Gi"), func(p *corev1.Pod) { p.Status.NominatedNodeName = "full" })},
-		Nodes: []Node{full}, Pools: []Pool{p},
-	})
-	require.Len(t, r.OnNodes["full"], 1)
-	require.Empty(t, r.Launches)
+	plan := func(priority int32, nominated string, old int) Result {
+		return Plan(Snapshot{
+			Pods: []*corev1.Pod{pod("p", cpuMem("900m", "1Gi"), func(p *corev1.Pod) {
+				p.Status.NominatedNodeName, p.Spec.Priority = nominated, &priority
+			})},
+			Nodes: []Node{node(p, "n", "m5.large", testZones[0], many(old, "old", cpuMem("900m", "1Gi"))...)}, Pools: []Pool{p},
+		})
+	}
+	for name, r := range map[string]Result{
+		"the scheduler evicts for it":  plan(10, "n", 2),
+		"its place is there":           plan(0, "n", 1),
+		"its node is gone, there is n": plan(0, "gone", 1),
+	} {
+		require.Len(t, r.OnNodes["n"], 1, name)
+		require.Empty(t, r.Launches, name)
+	}
+	require.Len(t, plan(0, "n", 2).Launches, 1, "its place is taken")
+	require.Len(t, plan(0, "gone", 2).Launches, 1, "its node is gone")
 }
