@@ -117,6 +117,10 @@ func (tb *Testbed) clientEnvironment() []string {
 
 // writeConfigs writes Floe's config file, as worker and as watcher read it.
 func (tb *Testbed) writeConfigs() error {
+	account := map[string]any{"name": Account, "region": Region, "endpoint": tb.SimURL}
+	if len(tb.options.Rates) > 0 {
+		account["rates"] = tb.options.Rates
+	}
 	tb.ConfigFile = filepath.Join(tb.Dir, "floe.yaml")
 	tb.WatcherConfigFile = filepath.Join(tb.Dir, "floe-watcher.yaml")
 	for file, kubeconfig := range map[string]string{
@@ -124,7 +128,7 @@ func (tb *Testbed) writeConfigs() error {
 		tb.WatcherConfigFile: tb.WatcherKubeconfig,
 	} {
 		config := map[string]any{
-			"accounts": []map[string]string{{"name": Account, "region": Region, "endpoint": tb.SimURL}},
+			"accounts": []map[string]any{account},
 			"store":    map[string]string{"uri": tb.StoreURI, "database": StoreDatabase},
 		}
 		if kubeconfig != "" {

@@ -32,6 +32,9 @@ func (tb *Testbed) startTemporal(ctx context.Context) error {
 			"server", "start-dev", "--ip=127.0.0.1",
 			fmt.Sprintf("--port=%d", ports[0]), fmt.Sprintf("--http-port=%d", ports[1]), fmt.Sprintf("--metrics-port=%d", ports[2]),
 			"--db-filename=" + filepath.Join(tb.Dir, fmt.Sprintf("temporal-%d.db", ports[0])),
+			// A write-ahead log that is not flushed outlives a killed server, and halves the time of an activity's round
+			// trip (27 ms to 13 ms, measured here); only a crash of the whole machine would lose something.
+			"--sqlite-pragma=journal_mode=WAL", "--sqlite-pragma=synchronous=OFF",
 			"--namespace=" + TemporalNamespace,
 			"--log-level=error",
 		}

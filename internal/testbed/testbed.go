@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/testbed/toolchain"
 )
 
@@ -59,6 +60,8 @@ type Options struct {
 	// DescribeLag is how long Floe takes absence in EC2's answers for no proof; a scenario must lag less. Zero means
 	// Floe's default of 60 s.
 	DescribeLag time.Duration
+	// Rates are the account's API rates in Floe's config, calls per second by class. Empty means AWS's.
+	Rates map[contract.APIClass]float64
 	// Headless leaves Temporal's UI out, which saves memory.
 	Headless bool
 	// SearchAttributes registers Floe's search attributes with Temporal at the start. A worker does so by itself; tests

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,7 +56,7 @@ func measureBursts(ctx context.Context, t *table) error {
 }
 
 func burst(ctx context.Context, t *table, n int) error {
-	h, err := build(ctx, instant, burstPool)
+	h, err := build(ctx, instant, unlimited, burstPool)
 	if err != nil {
 		return err
 	}
@@ -78,6 +79,18 @@ func burst(ctx context.Context, t *table, n int) error {
 	t.row(what+": first launch after the last pod", milliseconds(launch.Sub(last)), "≤ 300 ms")
 	t.row(what+": first launch after the first pod", milliseconds(launch.Sub(first)), "≤ 1300 ms")
 	t.row(what+fmt.Sprintf(": all bound on %d nodes after the first pod", nodes), seconds(seen.lastBound().Sub(first)), "")
+	demands, err := h.demands(ctx)
+	if err != nil || len(demands) == 0 {
+		return fmt.Errorf("no demand was signaled: %w", err)
+	}
+	asked, there, err := h.planTime(ctx)
+	if err != nil {
+		return err
+	}
+	t.row(what+": of which first pod to first sight, to signal, to plan asked, to plan made, to launch", strings.Join([]string{
+		milliseconds(demands[0].At.Sub(first)), milliseconds(demands[0].Sent.Sub(demands[0].At)), milliseconds(asked.Sub(demands[0].Sent)),
+		milliseconds(there.Sub(asked)), milliseconds(launch.Sub(there)),
+	}, ", "), "")
 	if n >= 100 {
 		now, peak := residentMiB(h.worker)
 		t.row(what+": worker resident memory, now and peak", fmt.Sprintf("%d, %d MiB", now, peak), "≤ 200 MiB")

@@ -118,13 +118,13 @@ func (h *house) events(ctx context.Context, t *table) error {
 	return nil
 }
 
-// demands are the demand signals that a Provisioner was sent, by their trace.
-func (h *house) demands(ctx context.Context) (map[string]contract.Demand, error) {
+// demands are the demand signals that the Provisioner was sent for pods, in order.
+func (h *house) demands(ctx context.Context) ([]contract.Demand, error) {
 	events, err := h.history(ctx, contract.ProvisionerID(h.Cluster))
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]contract.Demand{}
+	var out []contract.Demand
 	for _, e := range events {
 		a := e.GetWorkflowExecutionSignaledEventAttributes()
 		if a.GetSignalName() != contract.SignalDemand {
@@ -134,19 +134,25 @@ func (h *house) demands(ctx context.Context) (map[string]contract.Demand, error)
 		if err := converter.GetDefaultDataConverter().FromPayloads(a.GetInput(), &d); err != nil {
 			return nil, err
 		}
-		out[d.Trace] = d
+		if d.Pods > 0 {
+			out = append(out, d)
+		}
 	}
 	return out, nil
 }
 
-// input reads the input that a ScaleUp was started with.
-func (h *house) input(ctx context.Context, id string) (in contract.ScaleUpInput, err error) {
-	events, err := h.history(ctx, id)
-	if err != nil {
-		return in, err
+// planTime is when the first plan was asked for and when it was there.
+func (h *house) planTime(ctx context.Context) (asked, there time.Time, err error) {
+	events, err := h.history(ctx, contract.ProvisionerID(h.Cluster))
+	for _, e := range events {
+		if a := e.GetActivityTaskScheduledEventAttributes(); a.GetActivityType().GetName() == contract.ActivityPlan && asked.IsZero() {
+			asked = e.GetEventTime().AsTime()
+		}
+		if e.GetActivityTaskCompletedEventAttributes() != nil && there.IsZero() {
+			there = e.GetEventTime().AsTime()
+		}
 	}
-	err = converter.GetDefaultDataConverter().FromPayloads(events[0].GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
-	return in, err
+	return asked, there, err
 }
 
 // quantile is the p-quantile (nearest rank) of ds.

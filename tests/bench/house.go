@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/testbed"
 )
@@ -30,8 +32,13 @@ type house struct {
 	watcher  *testbed.Process
 }
 
-// build starts a testbed with a scenario, and the pools.
-func build(ctx context.Context, scenario string, pools ...string) (*house, error) {
+// unlimited takes Floe's own waiting for AWS's API budgets away, as instant takes the budgets.
+var unlimited = map[contract.APIClass]float64{
+	contract.ClassLaunch: 10_000, contract.ClassTerminate: 10_000, contract.ClassRead: 10_000,
+}
+
+// build starts a testbed with a scenario, Floe's API rates (nil: AWS's), and the pools.
+func build(ctx context.Context, scenario string, rates map[contract.APIClass]float64, pools ...string) (*house, error) {
 	dir, err := os.MkdirTemp("", "floe-bench-")
 	if err != nil {
 		return nil, err
@@ -41,7 +48,9 @@ func build(ctx context.Context, scenario string, pools ...string) (*house, error
 	if err := os.WriteFile(file, []byte(scenario), 0o600); err != nil {
 		return nil, err
 	}
-	bed, err := testbed.Start(ctx, testbed.Options{Scenario: file, Headless: true, SearchAttributes: true, Progress: os.Stderr})
+	bed, err := testbed.Start(ctx, testbed.Options{
+		Scenario: file, Rates: rates, Headless: true, SearchAttributes: true, Progress: io.Discard,
+	})
 	if err != nil {
 		return nil, err
 	}

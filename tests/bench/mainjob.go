@@ -16,7 +16,7 @@ const bootTime = 8 * time.Second
 
 // measureMainJob: 60 pods until all are Running, less the simulated boot, under AWS's API budgets.
 func measureMainJob(ctx context.Context, t *table) error {
-	h, err := build(ctx, booting, burstPool)
+	h, err := build(ctx, booting, nil, burstPool)
 	if err != nil {
 		return err
 	}

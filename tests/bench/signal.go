@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"floe.dev/floe/api/contract"
 )
 
 const bigPool = `
@@ -26,7 +29,7 @@ spec:
 // measureSignal: one pod after another, each too large to share a node; from the watcher's sending the demand signal to
 // the EC2 call's going out, the plan included.
 func measureSignal(ctx context.Context, t *table) error {
-	h, err := build(ctx, instant, bigPool)
+	h, err := build(ctx, instant, unlimited, bigPool)
 	if err != nil {
 		return err
 	}
@@ -52,13 +55,17 @@ func measureSignal(ctx context.Context, t *table) error {
 		return err
 	}
 	var waits []time.Duration
-	for id, v := range views {
-		in, err := h.input(ctx, id)
-		if err != nil {
-			return err
+	for _, v := range views {
+		if len(v.Hops) == 0 {
+			continue
 		}
-		if d, ok := demands[in.Trace]; ok && len(v.Hops) > 0 {
-			waits = append(waits, v.Hops[0].SentAt.Sub(d.Sent))
+		// Pods come one by one, so the launch's demand is the last that was sent before its call.
+		at := slices.IndexFunc(demands, func(d contract.Demand) bool { return d.Sent.After(v.Hops[0].SentAt) })
+		if at < 0 {
+			at = len(demands)
+		}
+		if at > 0 {
+			waits = append(waits, v.Hops[0].SentAt.Sub(demands[at-1].Sent))
 		}
 	}
 	if len(waits) < n*9/10 {
