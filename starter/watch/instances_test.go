@@ -23,17 +23,22 @@ func states(seen []contract.Observation) (states []string) {
 
 func TestAnInstancesStates(t *testing.T) {
 	w := newWorld(t, quick)
-	for i, state := range []string{"pending", "running", "shutting-down", "terminated"} {
+	for _, state := range []string{"pending", "running"} { // what its Node is about to show
+		w.ec2.show(nil, inState(state))
+		polls := w.ec2.polled()
+		require.Eventually(t, func() bool { return w.ec2.polled() > polls+3 }, waitFor, tick)
+	}
+	for i, state := range []string{"shutting-down", "terminated"} {
 		w.ec2.show(nil, inState(state))
 		w.news(t, "i-1", i+1)
 	}
-	require.Equal(t, []string{"pending", "running", "shutting-down", "terminated"}, states(w.temporal.of("i-1")))
+	require.Equal(t, []string{"shutting-down", "terminated"}, states(w.temporal.of("i-1")))
 
 	// EC2 forgets it after an hour: no news.
 	w.ec2.show(nil)
 	polls := w.ec2.polled()
 	require.Eventually(t, func() bool { return w.ec2.polled() > polls+3 }, waitFor, tick)
-	require.Len(t, w.temporal.of("i-1"), 4)
+	require.Len(t, w.temporal.of("i-1"), 2)
 }
 
 func TestAnInstanceThatIsNotShown(t *testing.T) {
@@ -57,20 +62,20 @@ func TestAnInstanceThatIsNotShown(t *testing.T) {
 
 func TestEC2IsDown(t *testing.T) {
 	w := newWorld(t, quick)
-	w.ec2.show(nil, inState("running"))
+	w.ec2.show(nil, inState("stopping"))
 	w.news(t, "i-1", 1)
 	w.ec2.show(errors.New("no such host"))
 	polls := w.ec2.polled()
 	require.Eventually(t, func() bool { return w.ec2.polled() > polls+3 }, waitFor, tick)
-	require.Equal(t, []string{"running"}, states(w.temporal.of("i-1")), "no answer says nothing of an instance")
+	require.Equal(t, []string{"stopping"}, states(w.temporal.of("i-1")), "no answer says nothing of an instance")
 	w.ec2.show(nil, inState("stopped"))
-	require.Equal(t, []string{"running", "stopped"}, states(w.news(t, "i-1", 2)))
+	require.Equal(t, []string{"stopping", "stopped"}, states(w.news(t, "i-1", 2)))
 }
 
 func TestWhatIsForgotten(t *testing.T) {
 	n, i := bare(t)
 	now := time.Now()
-	require.Equal(t, []string{"i-1"}, i.take("main", []contract.Instance{inState("running")}, now))
+	require.Equal(t, []string{"i-1"}, i.take("main", []contract.Instance{inState("stopped")}, now))
 	n.tell(t.Context(), "i-1")
 	require.Len(t, n.told, 1)
 	i.take("main", []contract.Instance{inState("terminated")}, now)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,7 +101,7 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 	owned := known || n.instances.owns(instance)
 	switch {
 	case there && (owned || ours(node)):
-		if view := kube.ViewNode(node); !reflect.DeepEqual(view, before.node) {
+		if view := kube.ViewNode(node); !reflect.DeepEqual(view, before.node) && !justRegistered(before.node, view) {
 			now.node, seen.Node = view, &view
 		}
 	case before.node.Exists:
@@ -109,7 +111,7 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 	if state := n.instances.state(instance); state != "" && state != before.state {
 		now.state, seen.InstanceState = state, state
 	}
-	if seen.Node == nil && seen.InstanceState == "" {
+	if seen.Node == nil && (seen.InstanceState == "" || booted(before.state, seen.InstanceState)) {
 		n.forget(instance, before)
 		return
 	}
@@ -139,6 +141,25 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 	n.mu.Unlock()
 	n.queue.Forget(instance)
 	n.forget(instance, now)
+}
+
+// booted reports whether EC2's word says no more than that a machine comes up, which its Node is about to show. It is told
+// with the Node's news: each signal is four events of a history.
+func booted(before, now string) bool {
+	return (before == "" || before == "pending") && (now == "pending" || now == "running")
+}
+
+// justRegistered reports whether a Node has changed in nothing but what registering it does to its taints, which its
+// workflow did itself. A Node that is Ready by then is told all the same: nothing more may come.
+func justRegistered(before, now contract.KubeNode) bool {
+	guarded := func(n contract.KubeNode) bool {
+		return slices.ContainsFunc(n.Taints, func(t string) bool { return strings.HasPrefix(t, v1alpha1.TaintUnregistered) })
+	}
+	if now.Ready || !guarded(before) || guarded(now) {
+		return false
+	}
+	before.Taints = now.Taints
+	return reflect.DeepEqual(before, now)
 }
 
 // mayBeHeard reports whether news that no workflow took is worth another try, and has it made: the workflow starts a

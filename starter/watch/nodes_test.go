@@ -44,6 +44,23 @@ func TestANodesLife(t *testing.T) {
 	require.Len(t, keys, 4)
 }
 
+// What the workflow did itself is no news to it, and costs a signal only where nothing more may come.
+func TestRegistrationIsNoNews(t *testing.T) {
+	unregistered, notReady := v1alpha1.TaintUnregistered+":NoExecute", "node.kubernetes.io/not-ready:NoSchedule"
+	before := contract.KubeNode{Name: "n", Exists: true, Initialized: true, Taints: []string{unregistered, notReady}}
+	after := before
+	after.Taints = []string{notReady, "cni.example/agent-not-ready:NoExecute"}
+	require.True(t, justRegistered(before, after))
+	require.False(t, justRegistered(after, after), "it was registered before")
+	require.False(t, justRegistered(before, before))
+	ready := after
+	ready.Ready = true
+	require.False(t, justRegistered(before, ready))
+	other := after
+	other.BootID = "another"
+	require.False(t, justRegistered(before, other))
+}
+
 func TestWhoseNodesAreTold(t *testing.T) {
 	stranger := func(n *corev1.Node) { n.Labels = nil }
 	w := newWorld(t, quick)

@@ -158,7 +158,7 @@ func handle(c *kube.Cluster, d *demand, n *nodes) error {
 		return err
 	}
 	_, err = c.Nodes().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { n.changed(obj.(*corev1.Node)) },
+		AddFunc: func(obj any) { n.changed(obj.(*corev1.Node)) },
 		UpdateFunc: func(before, after any) {
 			n.changed(after.(*corev1.Node))
 			if !takesPods(before.(*corev1.Node)) && takesPods(after.(*corev1.Node)) {

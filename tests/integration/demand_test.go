@@ -38,6 +38,7 @@ func TestPendingPodsRun(t *testing.T) {
 	require.Contains(t, huge.Reasons[0], "general")
 
 	w.requireEveryMachineWasAskedFor()
+	w.requireShortHistories()
 	for _, instance := range w.truth().Instances {
 		require.Equal(t, string(v1alpha1.OnDemand), instance.CapacityType, "spot was dry")
 		require.Equal(t, contract.OwnerFloe, instance.Tags[contract.TagOwner])
@@ -117,6 +118,32 @@ func (w *world) served() (pods int) {
 		pods += launch.PodCount
 	}
 	return pods
+}
+
+// requireShortHistories asserts the budgets of design: what a node's way to Ready and a launch may cost in events.
+func (w *world) requireShortHistories() {
+	t := w.t
+	t.Helper()
+	length := func(id string) (n int) {
+		for it := w.temporal.GetWorkflowHistory(t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); n++ {
+			_, err := it.Next()
+			require.NoError(t, err)
+		}
+		return n
+	}
+	scaleUps := map[string]bool{}
+	for _, node := range w.nodes("general") {
+		id, _ := contract.InstanceOfProviderID(node.Spec.ProviderID)
+		view, err := query[contract.NodeView](w, contract.NodeID("demo", id), contract.QueryLife)
+		require.NoError(t, err)
+		scaleUps[view.ScaleUp] = true
+		require.LessOrEqual(t, length(contract.NodeID("demo", id)), 40, "events of a Node to Ready")
+	}
+	for id := range scaleUps {
+		view, err := query[contract.ScaleUpView](w, id, contract.QueryChain)
+		require.NoError(t, err)
+		require.LessOrEqual(t, length(id), 25+6*(len(view.Hops)-1)+4*len(view.Instances), "events of a ScaleUp with %d hops", len(view.Hops))
+	}
 }
 
 // launches are the inputs of all ScaleUps there ever were, from their histories.
