@@ -23,7 +23,7 @@ func TestNeedsRoom(t *testing.T) {
 			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "g"}}
 		}, false},
 		"gated, as the scheduler says it":  {func(p *corev1.Pod) { unschedulable(p); p.Status.Conditions[0].Reason = corev1.PodReasonSchedulingGated }, false},
-		"nominated: the planner decides":  {func(p *corev1.Pod) { unschedulable(p); p.Status.NominatedNodeName = "n1" }, true},
+		"nominated: the planner decides":   {func(p *corev1.Pod) { unschedulable(p); p.Status.NominatedNodeName = "n1" }, true},
 		"a daemonset's":                    {func(p *corev1.Pod) { unschedulable(p); owned("DaemonSet")(p) }, false},
 		"a replicaset's":                   {func(p *corev1.Pod) { unschedulable(p); owned("ReplicaSet")(p) }, true},
 		"refused by the scheduler's error": {func(p *corev1.Pod) { unschedulable(p); p.Status.Conditions[0].Reason = "SchedulerError" }, false},

@@ -27,63 +27,78 @@ func TestNext(t *testing.T) {
 		want  Step
 	}{
 		"waits for its Node": {
-			contract.NodeState{Phase: contract.PhaseLaunching, Instance: "pending"}, start,
+			contract.NodeState{Phase: contract.PhaseLaunching, Instance: "pending"},
+			start,
 			Step{contract.PhaseLaunching, Wait, ""},
 		},
 		"never registered": {
-			contract.NodeState{Phase: contract.PhaseLaunching, Instance: "running"}, deadline,
+			contract.NodeState{Phase: contract.PhaseLaunching, Instance: "running"},
+			deadline,
 			Step{contract.PhaseTerminating, Leave, "it did not register a Node in time"},
 		},
 		"Node appears, even at the deadline": {
-			contract.NodeState{Phase: contract.PhaseLaunching, Instance: "running", Node: node(false, false)}, deadline,
+			contract.NodeState{Phase: contract.PhaseLaunching, Instance: "running", Node: node(false, false)},
+			deadline,
 			Step{contract.PhaseRegistered, Register, ""},
 		},
 		"registration unfinished": {
-			contract.NodeState{Phase: contract.PhaseRegistered, Node: node(true, true)}, start,
+			contract.NodeState{Phase: contract.PhaseRegistered, Node: node(true, true)},
+			start,
 			Step{contract.PhaseRegistered, Register, ""},
 		},
 		"registered, kubelet not ready": {
-			contract.NodeState{Phase: contract.PhaseRegistered, Registered: true, Node: node(false, true)}, start,
+			contract.NodeState{Phase: contract.PhaseRegistered, Registered: true, Node: node(false, true)},
+			start,
 			Step{contract.PhaseRegistered, Wait, ""},
 		},
 		"registered, no allocatable yet": {
-			contract.NodeState{Phase: contract.PhaseRegistered, Registered: true, Node: node(true, false)}, start,
+			contract.NodeState{Phase: contract.PhaseRegistered, Registered: true, Node: node(true, false)},
+			start,
 			Step{contract.PhaseRegistered, Wait, ""},
 		},
 		"initialized": {
-			contract.NodeState{Phase: contract.PhaseRegistered, Registered: true, Node: node(true, true)}, start,
+			contract.NodeState{Phase: contract.PhaseRegistered, Registered: true, Node: node(true, true)},
+			start,
 			Step{contract.PhaseInitialized, Wait, ""},
 		},
 		"a startup taint is on": {
-			contract.NodeState{Phase: contract.PhaseInitialized, Registered: true, StartupTaints: []string{cni}, Node: node(true, true, cni)}, start,
+			contract.NodeState{Phase: contract.PhaseInitialized, Registered: true, StartupTaints: []string{cni}, Node: node(true, true, cni)},
+			start,
 			Step{contract.PhaseInitialized, Wait, ""},
 		},
 		"a pool's lasting taint does not hold it": {
-			contract.NodeState{Phase: contract.PhaseInitialized, Registered: true, StartupTaints: []string{cni}, Node: node(true, true, "app=db:NoSchedule")}, start,
+			contract.NodeState{Phase: contract.PhaseInitialized, Registered: true, StartupTaints: []string{cni}, Node: node(true, true, "app=db:NoSchedule")},
+			start,
 			Step{contract.PhaseReady, Wait, ""},
 		},
 		"ready stays ready when the kubelet is silent": {
-			contract.NodeState{Phase: contract.PhaseReady, Registered: true, Node: node(false, true)}, start,
+			contract.NodeState{Phase: contract.PhaseReady, Registered: true, Node: node(false, true)},
+			start,
 			Step{contract.PhaseReady, Wait, ""},
 		},
 		"Node deleted by hand": {
-			contract.NodeState{Phase: contract.PhaseReady, Node: &contract.KubeNode{Name: "n"}}, start,
+			contract.NodeState{Phase: contract.PhaseReady, Node: &contract.KubeNode{Name: "n"}},
+			start,
 			Step{contract.PhaseTerminating, Leave, "its Node was deleted"},
 		},
 		"instance terminated by someone": {
-			contract.NodeState{Phase: contract.PhaseReady, Instance: "terminated", Node: node(true, true)}, start,
+			contract.NodeState{Phase: contract.PhaseReady, Instance: "terminated", Node: node(true, true)},
+			start,
 			Step{contract.PhaseTerminating, Close, "the instance is terminated, not at Floe's request"},
 		},
 		"asked to terminate": {
-			contract.NodeState{Phase: contract.PhaseReady, Operation: &contract.Operation{Kind: "terminate", Reason: "by hand"}, Node: node(true, true)}, start,
+			contract.NodeState{Phase: contract.PhaseReady, Operation: &contract.Operation{Kind: "terminate", Reason: "by hand"}, Node: node(true, true)},
+			start,
 			Step{contract.PhaseTerminating, Leave, "by hand"},
 		},
 		"asked to drain only": {
-			contract.NodeState{Phase: contract.PhaseReady, Operation: &contract.Operation{Kind: "drain"}, Node: node(true, true)}, start,
+			contract.NodeState{Phase: contract.PhaseReady, Operation: &contract.Operation{Kind: "drain"}, Node: node(true, true)},
+			start,
 			Step{contract.PhaseReady, Wait, ""},
 		},
 		"leaving goes on": {
-			contract.NodeState{Phase: contract.PhaseTerminating, Reason: "expired", Node: node(true, true)}, start,
+			contract.NodeState{Phase: contract.PhaseTerminating, Reason: "expired", Node: node(true, true)},
+			start,
 			Step{contract.PhaseTerminating, Leave, "expired"},
 		},
 	} {
