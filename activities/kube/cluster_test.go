@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,7 +32,9 @@ func TestClusterSaysWhatIsMissing(t *testing.T) {
 	defer cancel()
 	c.Start(ctx)
 	require.Eventually(t, func() bool { return c.troubles.last() != "" }, waitFor, tick)
-	require.ErrorContains(t, c.Ready(), "cluster demo: no pods yet: may not list and watch pods: apply deploy/rbac")
+	require.Eventually(t, func() bool { // once the others are there
+		return strings.HasPrefix(c.Ready().Error(), "cluster demo: no pods yet: may not list and watch pods: apply deploy/rbac")
+	}, waitFor, tick)
 	cancel()
 	require.Error(t, c.WaitReady(ctx))
 }

@@ -132,13 +132,18 @@ func (w *real) register(t *testing.T) {
 	nodes := w.admin.CoreV1().Nodes()
 	others, stop := context.WithCancel(t.Context())
 	var writers sync.WaitGroup
+	var once sync.Once
+	wrote := make(chan struct{})
 	writers.Go(func() {
 		for i := 0; others.Err() == nil; i++ {
 			patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"beat":"%d"}}}`, i)
-			_, _ = nodes.Patch(others, "n0", types.MergePatchType, patch, metav1.PatchOptions{})
+			if _, err := nodes.Patch(others, "n0", types.MergePatchType, patch, metav1.PatchOptions{}); err == nil {
+				once.Do(func() { close(wrote) })
+			}
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
+	<-wrote
 	in := contract.RegisterInput{Cluster: "demo", Pool: "api", Node: "n0", Instance: contract.Instance{
 		ID: "i-0", InstanceType: "c5.xlarge", Zone: "eu-west-1a", ZoneID: "euw1-az1", CapacityType: v1alpha1.Spot,
 	}}

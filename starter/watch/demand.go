@@ -57,6 +57,9 @@ type batch struct {
 
 	left  int // pods still waiting
 	bound int
+	// lastBound is when the last of them was bound; boundTold that the trace has it.
+	lastBound time.Time
+	boundTold bool
 }
 
 func newDemand(cluster string, temporal Temporal, timing Timing, m *metrics, log *slog.Logger) *demand {
@@ -81,8 +84,9 @@ func (d *demand) pod(pod *corev1.Pod) {
 	case !needs && known:
 		if pod.Spec.NodeName != "" {
 			b.bound++
+			b.lastBound = time.Now()
 			if !d.moved.IsZero() {
-				d.moved = time.Now()
+				d.moved = b.lastBound
 			}
 		}
 		d.leave(pod.UID, b)
@@ -113,10 +117,25 @@ func (d *demand) poolChanged() {
 // leave takes a pod out. When it was the last of its batch the batch's story is told to its end. d.mu is held.
 func (d *demand) leave(pod types.UID, b *batch) {
 	delete(d.waiting, pod)
-	if b.left--; b.left == 0 && b.bound > 0 {
-		now := time.Now()
-		traceBound(b, now)
-		d.metrics.bound.Observe(now.Sub(b.first).Seconds())
+	if b.left--; b.left == 0 {
+		d.tellBound(b)
+	}
+}
+
+// tellBound ends the story of a batch, once: its pods are bound, but for those that no machine can hold. d.mu is held.
+func (d *demand) tellBound(b *batch) {
+	if b.bound == 0 || b.boundTold {
+		return
+	}
+	b.boundTold = true
+	traceBound(b, b.lastBound)
+	d.metrics.bound.Observe(b.lastBound.Sub(b.first).Seconds())
+}
+
+// settle tells the story of every batch that has bound pods: nothing moves any more, or the program ends. d.mu is held.
+func (d *demand) settle() {
+	for _, b := range d.waiting {
+		d.tellBound(b)
 	}
 }
 
@@ -148,6 +167,11 @@ func (d *demand) note(reason, resourceVersion string) *batch {
 func (d *demand) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.settle()
+	}()
 	for {
 		b, wait := d.ripe(time.Now())
 		if b != nil {
@@ -209,6 +233,7 @@ func (d *demand) left(now time.Time) time.Duration {
 		return wait
 	}
 	d.moved = time.Time{}
+	d.settle()
 	if len(d.waiting) > 0 {
 		d.note(reasonLeft, "")
 	}

@@ -26,7 +26,7 @@ func endFirstSight(b *batch) {
 	b.span.End()
 }
 
-// traceBound records the whole wait of a batch's pods, from first sight until the last of them was bound or gone.
+// traceBound records the whole wait of a batch's pods, from first sight until the last of them was bound.
 func traceBound(b *batch, at time.Time) {
 	parent := trace.ContextWithSpanContext(context.Background(), b.span.SpanContext())
 	_, span := tracer().Start(parent, "pods bound", trace.WithTimestamp(b.first),

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"context"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +14,7 @@ import (
 	"floe.dev/floe/internal/config"
 	"floe.dev/floe/internal/testbed"
 	"floe.dev/floe/starter/doctor"
+	"floe.dev/floe/tests/replay"
 )
 
 // requireSound ends every test that starts all of Floe: EC2, Kubernetes, workflows and store belong together, whatever
@@ -33,4 +36,20 @@ func (w *world) requireSound() {
 		t.Errorf("%s %v: %s", v.Kind, v.IDs, v.Message)
 	}
 	require.Empty(t, report.Unchecked)
+}
+
+// requireReplay replays every history of the test: workflow code that is not deterministic shows here, on the histories
+// of a real server, with all that was killed meanwhile. With FLOE_RECORD=<folder> the histories are written there too,
+// to be committed to tests/replay/testdata.
+func (w *world) requireReplay() {
+	t := w.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := replay.All(ctx, w.temporal, testbed.TemporalNamespace)
+	require.NoError(t, err)
+	if dir := os.Getenv("FLOE_RECORD"); dir != "" {
+		prefix := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
+		require.NoError(t, replay.Save(ctx, w.temporal, testbed.TemporalNamespace, dir, prefix))
+	}
 }

@@ -67,6 +67,7 @@ func newWorld(t *testing.T, script string) *world {
 	require.NoError(t, err)
 	require.NoError(t, w.worker.AwaitReady(t.Context()))
 	require.NoError(t, watcher.AwaitReady(t.Context()))
+	t.Cleanup(w.requireReplay)
 	t.Cleanup(w.requireSound)
 	return w
 }
