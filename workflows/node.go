@@ -114,7 +114,7 @@ func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 	n.record.run(ctx)
 	n.save() // an adopted node may be past its first phase in a moment
 	for {
-		n.hear(ctx)
+		n.hear()
 		step := lifecycle.Next(n.state, workflow.Now(ctx), n.registerBy())
 		n.enter(ctx, step)
 		n.save()
@@ -259,7 +259,7 @@ func (n *node) full() bool {
 }
 
 // hear drains every signal into the state.
-func (n *node) hear(workflow.Context) {
+func (n *node) hear() {
 	drain(n.observed, func(o contract.Observation) {
 		if ledger.FirstSight(&n.state.Seen, o.Key) {
 			n.observe(o)

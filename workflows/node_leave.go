@@ -69,7 +69,7 @@ func (n *node) awaitGone(ctx workflow.Context) {
 			return
 		}
 		if heard {
-			n.hear(ctx)
+			n.hear()
 			continue
 		}
 		o := quick(contract.AWSTaskQueue(n.in.Account, n.in.Region, contract.ClassRead), "look at the instance again")

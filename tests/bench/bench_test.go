@@ -1,0 +1,10 @@
+package main
+
+import "testing"
+
+// One short case, so that the bench is known to run; its figures say nothing beside other tests.
+func TestBenchRuns(t *testing.T) {
+	if err := bench(t.Context(), "hops|signal", true); err != nil {
+		t.Fatal(err)
+	}
+}
