@@ -7,12 +7,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/starter/fleet"
 	"floe.dev/floe/starter/table"
 )
 
 func nodeCommand(a *app) *cobra.Command {
-	return group("node", "Look at the nodes that Floe owns", "  floe node list", nodeListCommand(a))
+	return group("node", "Look at the nodes that Floe owns, and let them go", "  floe node list",
+		nodeListCommand(a), nodeDescribeCommand(a),
+		nodeOperationCommand(a, contract.UpdateDrain, "Empty a node and keep it cordoned",
+			"Empty a node: cordon it, evict its pods, budgets kept, and at the pool's drainTimeout delete those that are left. The\nmachine stays."),
+		nodeOperationCommand(a, contract.UpdateTerminate, "Drain a node, then terminate its machine",
+			"Drain a node, terminate its machine and delete its Node. Pods that need room then bring a new one."))
 }
 
 func nodeListCommand(a *app) *cobra.Command {

@@ -1,13 +1,9 @@
 package integration
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -210,19 +206,9 @@ func (w *world) sweep() (result contract.SweepResult) {
 // doctor runs `floe doctor` and returns its status and its report.
 func (w *world) doctor() (status int, report doctor.Report) {
 	w.t.Helper()
-	bin, err := testbed.Binaries(w.t.Context())
-	require.NoError(w.t, err)
-	cmd := exec.CommandContext(w.t.Context(), filepath.Join(bin, "floe"), "doctor", "--output=json", "--settle=1s")
-	cmd.Env = append(w.Environment(), "HOME="+w.Dir)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		require.NoError(w.t, err)
-	}
-	require.NoError(w.t, json.Unmarshal(out, &report), "%s%s", out, errs.String())
-	return cmd.ProcessState.ExitCode(), report
+	status, out, errs := w.floe("doctor", "--output=json", "--settle=1s")
+	require.NoError(w.t, json.Unmarshal([]byte(out), &report), "%s%s", out, errs)
+	return status, report
 }
 
 // phase is a Node workflow's; empty where it does not answer.

@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -175,6 +176,22 @@ func (w *world) cli(args ...string) string {
 	out, err := cmd.Output()
 	require.NoError(w.t, err, "temporal %v\n%s%s", args, out, errs.String())
 	return string(out)
+}
+
+// floe runs Floe's own command line as a person would.
+func (w *world) floe(args ...string) (status int, stdout, stderr string) {
+	w.t.Helper()
+	bin, err := testbed.Binaries(w.t.Context())
+	require.NoError(w.t, err)
+	cmd := exec.CommandContext(w.t.Context(), filepath.Join(bin, "floe"), args...)
+	cmd.Env = append(w.Environment(), "HOME="+w.Dir)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &exit) {
+		require.NoError(w.t, err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
 // query asks a workflow by the SDK.
