@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -220,6 +222,7 @@ func (d *demo) complaints() (text string) {
 
 // addresses says what can be looked at.
 func addresses(w io.Writer, tb *testbed.Testbed) {
+	variables := slices.DeleteFunc(tb.Environment(), func(v string) bool { return strings.HasPrefix(v, "OTEL_") })
 	fmt.Fprintf(w, `
 == What can be explored
 
@@ -229,10 +232,10 @@ func addresses(w io.Writer, tb *testbed.Testbed) {
   watcher          %s/metrics
   logs             %s
 
-  export KUBECONFIG=%s FLOE_CONFIG=%s TEMPORAL_ADDRESS=%s
-  floe node list; floe plan; kubectl get nodes,nodepools
+  export %s
+  bin/floe node list; bin/floe plan; bin/floe doctor; kubectl get nodes,nodepools
 `, tb.TemporalUI, testbed.TemporalNamespace, tb.SimURL, url(tb, "worker-1"), url(tb, "watcher-1"),
-		filepath.Join(tb.Dir, "logs"), tb.AdminKubeconfig, tb.ConfigFile, tb.TemporalAddress)
+		filepath.Join(tb.Dir, "logs"), strings.Join(variables, " "))
 }
 
 func url(tb *testbed.Testbed, process string) string {
