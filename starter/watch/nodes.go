@@ -101,7 +101,7 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 	owned := known || n.instances.owns(instance)
 	switch {
 	case there && (owned || ours(node)):
-		if view := kube.ViewNode(node); !reflect.DeepEqual(view, before.node) && !justRegistered(before.node, view) {
+		if view := kube.ViewNode(node); !same(before.node, view) && !justRegistered(before.node, view) {
 			now.node, seen.Node = view, &view
 		}
 	case before.node.Exists:
@@ -147,6 +147,22 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 // with the Node's news: each signal is four events of a history.
 func booted(before, now string) bool {
 	return (before == "" || before == "pending") && (now == "pending" || now == "running")
+}
+
+// same reports whether two views of a Node tell its workflow the same. Kubernetes' own taints (node.kubernetes.io/…)
+// follow the conditions a moment later, and say nothing that Ready has not said.
+func same(a, b contract.KubeNode) bool {
+	a.Taints, b.Taints = lasting(a.Taints), lasting(b.Taints)
+	return reflect.DeepEqual(a, b)
+}
+
+func lasting(taints []string) (others []string) {
+	for _, t := range taints {
+		if !strings.HasPrefix(t, "node.kubernetes.io/") {
+			others = append(others, t)
+		}
+	}
+	return others
 }
 
 // justRegistered reports whether a Node has changed in nothing but what registering it does to its taints, which its

@@ -61,6 +61,18 @@ func TestRegistrationIsNoNews(t *testing.T) {
 	require.False(t, justRegistered(before, other))
 }
 
+func TestKubernetesOwnTaintsAreNoNews(t *testing.T) {
+	ready := contract.KubeNode{Name: "n", Exists: true, Ready: true, Taints: []string{"node.kubernetes.io/not-ready:NoSchedule", "a=b:NoSchedule"}}
+	free := ready
+	free.Taints = []string{"a=b:NoSchedule"}
+	require.True(t, same(ready, free))
+	free.Taints = nil
+	require.False(t, same(ready, free))
+	free = ready
+	free.Ready = false
+	require.False(t, same(ready, free))
+}
+
 func TestWhoseNodesAreTold(t *testing.T) {
 	stranger := func(n *corev1.Node) { n.Labels = nil }
 	w := newWorld(t, quick)
