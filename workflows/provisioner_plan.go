@@ -50,7 +50,6 @@ func (p *provisioner) plan(ctx workflow.Context) {
 func (p *provisioner) take(now time.Time, demand contract.Demand, digest contract.PlanDigest) {
 	ledger.Drop(&p.state, digest.Seen...)
 	p.state.LastPlan = &digest
-	p.state.Unserved = digest.UnplaceableCount > 0 || len(digest.Problems) > 0
 	switch {
 	case !digest.CaughtUp:
 		// The worker's informer lags behind the watcher's: what was announced is not planned yet.

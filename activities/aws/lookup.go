@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
+
 	"floe.dev/floe/api/contract"
 )
 
@@ -41,7 +43,7 @@ func (h hop) look(ctx context.Context, until time.Time) ([]contract.Instance, er
 		case err == nil && (late || len(found) >= h.in.Count):
 			return found, nil
 		}
-		if err := sleep(ctx, min(pause, until.Sub(asked))); err != nil {
+		if err := smithytime.SleepWithContext(ctx, min(pause, until.Sub(asked))); err != nil {
 			return nil, err
 		}
 	}
@@ -80,15 +82,4 @@ func (h hop) recover(ctx context.Context, d diagnosis, sent contract.LaunchResul
 		return result, err
 	}
 	return h.settle(d, sent)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -137,8 +137,6 @@ type ProvisionerState struct {
 	Ledger []LedgerEntry `json:"ledger,omitempty"`
 	// Demand not planned yet, merged.
 	Demand *Demand `json:"demand,omitempty"`
-	// Unserved is true while the last plan left pods that nothing in flight will hold.
-	Unserved bool `json:"unserved,omitempty"`
 	// Failures in a row (launches exhausted, plans failed): sets the back-off.
 	Failures int       `json:"failures,omitempty"`
 	RetryAt  time.Time `json:"retryAt,omitzero"`

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
 	"k8s.io/client-go/kubernetes"
 
 	"floe.dev/floe/activities/store"
@@ -70,7 +71,7 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 	if err != nil || len(first.Violations) == 0 {
 		return first, err
 	}
-	if err := pause(ctx, o.Settle); err != nil {
+	if err := smithytime.SleepWithContext(ctx, o.Settle); err != nil {
 		return first, err
 	}
 	second, err := look(ctx, o)
@@ -87,20 +88,9 @@ func Await(ctx context.Context, o Options, bound time.Duration) (Report, error) 
 		if err == nil && len(report.Violations)+len(report.Unchecked) == 0 || time.Now().After(deadline) {
 			return report, err
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := smithytime.SleepWithContext(ctx, time.Second); err != nil {
 			return report, err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
