@@ -44,6 +44,21 @@ func (p pools) take(key poolKey, want int) int {
 type Quotas struct {
 	OnDemandVCPUs int `json:"onDemandVCPUs,omitempty"`
 	SpotVCPUs     int `json:"spotVCPUs,omitempty"`
+	// SpotInstances bounds how many spot instances there may be, whatever their size.
+	SpotInstances int `json:"spotInstances,omitempty"`
+}
+
+// Quotas are the account's.
+func (c *Cloud) Quotas() Quotas { return c.cfg.Quotas }
+
+// SpotFree is how many spot machines of a type a zone could give now, at most want.
+func (c *Cloud) SpotFree(instanceType, zoneID string, want int) int {
+	if !c.Offered(instanceType, zoneID) {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pools.free(poolKey{instanceType, zoneID, v1alpha1.Spot}, want)
 }
 
 // allowed is how many machines of want the account may still run.

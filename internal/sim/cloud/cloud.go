@@ -40,6 +40,8 @@ type Config struct {
 	// Notify hears of every machine that is switched on, off, or gone. It is called with the world locked: it must not
 	// block or call back. May be nil.
 	Notify func(Power)
+	// Tell hears of what AWS makes an event of. The same holds for it. May be nil.
+	Tell func(Event)
 }
 
 // Zone is an availability zone.
@@ -72,6 +74,7 @@ type Cloud struct {
 	throttles []script.Throttle
 	runTokens map[runToken]tokenUse
 	fleetUses map[string]fleetUse
+	fleets    map[string]Fleet
 	usedVCPUs map[v1alpha1.CapacityType]int
 }
 
@@ -93,6 +96,7 @@ func New(cfg Config) *Cloud {
 		pools:     pools{},
 		runTokens: map[runToken]tokenUse{},
 		fleetUses: map[string]fleetUse{},
+		fleets:    map[string]Fleet{},
 		usedVCPUs: map[v1alpha1.CapacityType]int{},
 	}
 	for _, t := range cfg.Types {

@@ -36,7 +36,7 @@ func TestCostIsBySecondWithAMinuteAtLeast(t *testing.T) {
 	require.InDelta(t, 0.1/60, cost(), 1e-9, "the first minute is paid at once")
 	now.Advance(89 * time.Second)
 	require.InDelta(t, 0.1*90/3600, cost(), 1e-9)
-	_, err := c.Stop([]string{id}, false)
+	_, err := c.Stop([]string{id}, false, false)
 	require.NoError(t, err)
 	now.Advance(time.Hour)
 	require.InDelta(t, 0.1*90/3600, cost(), 1e-9, "a stopped machine costs nothing")
@@ -67,11 +67,11 @@ func TestStatesFollowEachOther(t *testing.T) {
 		require.Equal(t, want, c.Records()[0].State)
 	}
 	is(Pending)
-	_, err := c.Stop([]string{id}, false)
+	_, err := c.Stop([]string{id}, false, false)
 	require.Equal(t, "IncorrectInstanceState", codeOf(err), "a pending instance cannot be stopped")
 	now.Advance(5 * time.Second)
 	is(Running)
-	changes, err := c.Stop([]string{id}, false)
+	changes, err := c.Stop([]string{id}, false, false)
 	require.NoError(t, err)
 	require.Equal(t, []Change{{id, Running, Stopping}}, changes)
 	_, err = c.Start([]string{id})
@@ -147,7 +147,7 @@ func TestHibernation(t *testing.T) {
 	require.NoError(t, err)
 	id := list[0].ID
 	now.Advance(time.Minute)
-	_, err = c.Stop([]string{id}, true)
+	_, err = c.Stop([]string{id}, true, false)
 	require.NoError(t, err)
 	now.Advance(time.Minute)
 	require.Equal(t, "Client.UserInitiatedHibernate", c.Records()[0].Reason.Code)
@@ -158,7 +158,7 @@ func TestHibernation(t *testing.T) {
 	require.Len(t, power, 3)
 	require.True(t, power[1].Stopping)
 	require.True(t, power[2].Resumed)
-	_, err = c.Stop([]string{launchOne(t, c)}, true)
+	_, err = c.Stop([]string{launchOne(t, c)}, true, false)
 	require.Error(t, err, "one that is not configured for it cannot be hibernated")
 }
 

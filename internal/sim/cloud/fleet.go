@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/sim/query"
@@ -129,7 +130,31 @@ func (c *Cloud) CreateFleet(r FleetRequest) (FleetAnswer, error) {
 	if r.Token != "" {
 		c.fleetUses[r.Token] = fleetUse{r.Digest, answer}
 	}
+	c.fleets[answer.ID] = Fleet{Created: c.Now(), Request: r, Answer: answer}
 	return answer, nil
+}
+
+// Fleet is an instant fleet that was asked for, and what came of it.
+type Fleet struct {
+	Created time.Time
+	Request FleetRequest
+	Answer  FleetAnswer
+}
+
+// Fleets are the fleets of these IDs. An instant fleet is described by its ID alone: without any, there are none
+// (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFleets.html).
+func (c *Cloud) Fleets(ids []string) ([]Fleet, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]Fleet, 0, len(ids))
+	for _, id := range ids {
+		f, ok := c.fleets[id]
+		if !ok {
+			return nil, query.Errorf("InvalidFleetId.NotFound", "The fleet ID '%s' does not exist", id)
+		}
+		list = append(list, f)
+	}
+	return list, nil
 }
 
 // fleetPools resolves every override. One that cannot be launched becomes an error of the answer.

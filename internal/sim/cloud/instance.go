@@ -58,6 +58,13 @@ type Facts struct {
 	USDPerHour   float64
 	Hibernation  bool
 	RootGiB      int
+	RootVolume   string // its ID
+	RootType     string // gp3, say
+	// RootMiBs is what the root volume reads and writes, in MiB a second.
+	RootMiBs  int
+	Encrypted bool // the root volume
+	// Public is true where it has a public address while it runs.
+	Public bool
 }
 
 // Revision is what an instance was from a moment on.
@@ -67,6 +74,14 @@ type Revision struct {
 	Reason     Reason
 	LaunchTime time.Time         // of the last start
 	Tags       map[string]string // never changed in place
+	// PublicIP is empty where it has none; a stop loses it, and a start gives another.
+	PublicIP string
+	// Spot is where the request of a spot instance stands.
+	Spot SpotState
+	// Impaired is true where the machine hangs: its status checks fail, and EC2 calls it running.
+	Impaired bool
+	// Retires is when AWS stops it for good, by a scheduled event; zero without one.
+	Retires time.Time
 }
 
 // Instance is one instance, with its whole past, which is what makes lagging answers and bills possible.
@@ -77,6 +92,8 @@ type Instance struct {
 	boots     int
 	step      int // counts transitions, so that an outdated timer does nothing
 	hibernate bool
+	// volumeTags are on its root volume.
+	volumeTags map[string]string
 }
 
 // Snapshot is an instance as it was at a moment.
@@ -107,15 +124,23 @@ func (i *Instance) set(at time.Time, s State, r Reason) {
 	i.step++
 }
 
-func (i *Instance) tag(at time.Time, tags map[string]string) {
+// revise changes what is known of the instance while it stays in its state.
+func (i *Instance) revise(at time.Time, change func(*Revision)) {
 	rev := i.now()
 	rev.At = at
-	rev.Tags = maps.Clone(rev.Tags)
-	if rev.Tags == nil {
-		rev.Tags = map[string]string{}
-	}
-	maps.Copy(rev.Tags, tags)
+	change(&rev)
 	i.revisions = append(i.revisions, rev)
+}
+
+// retag lets change have a copy of the tags.
+func (i *Instance) retag(at time.Time, change func(tags map[string]string)) {
+	i.revise(at, func(rev *Revision) {
+		rev.Tags = maps.Clone(rev.Tags)
+		if rev.Tags == nil {
+			rev.Tags = map[string]string{}
+		}
+		change(rev.Tags)
+	})
 }
 
 // minimumBilled is the least that each start of a Linux instance costs (aws.amazon.com/ec2/pricing: "billed in one second

@@ -47,7 +47,7 @@ func TestInvariants(t *testing.T) {
 			"fleet":     w.fleet,
 			"capacity":  w.capacity,
 			"terminate": w.change(func(ids []string) error { _, err := c.Terminate(ids); return err }),
-			"stop":      w.change(func(ids []string) error { _, err := c.Stop(ids, false); return err }),
+			"stop":      w.change(func(ids []string) error { _, err := c.Stop(ids, false, false); return err }),
 			"start":     w.start,
 			"wait": func(t *rapid.T) {
 				now.Advance(time.Duration(rapid.IntRange(1, 90).Draw(t, "seconds")) * time.Second)

@@ -23,7 +23,7 @@ type launch struct {
 	template  *Template // may be nil
 	version   int
 	hibernate bool
-	rootGiB   int
+	root      rootVolume
 
 	reservation, fleet, token, action string
 	index                             int
@@ -113,8 +113,7 @@ func (c *Cloud) place(data LaunchData, subnetID, zoneName string) (*Subnet, erro
 // checkVolumes works out the root volume and whether the machine can be hibernated with it
 // (docs.aws.amazon.com/AWSEC2/latest/UserGuide/hibernating-prerequisites.html).
 func (l *launch) checkVolumes(memoryMiB int, supported bool, ct v1alpha1.CapacityType) error {
-	l.rootGiB = l.image.RootGiB
-	encrypted := false
+	l.root = rootVolume{gib: l.image.RootGiB, kind: "gp3", mibs: gp3MiBs}
 	for _, d := range l.data.BlockDevices {
 		if d.DeviceName != RootDevice || d.EBS == nil {
 			continue
@@ -123,9 +122,11 @@ func (l *launch) checkVolumes(memoryMiB int, supported bool, ct v1alpha1.Capacit
 			if d.EBS.VolumeSize < l.image.RootGiB {
 				return query.Errorf("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot, expect size >= %dGB", d.EBS.VolumeSize, l.image.RootGiB)
 			}
-			l.rootGiB = d.EBS.VolumeSize
+			l.root.gib = d.EBS.VolumeSize
 		}
-		encrypted = d.EBS.Encrypted != nil && *d.EBS.Encrypted
+		put(&l.root.kind, d.EBS.VolumeType)
+		put(&l.root.mibs, d.EBS.Throughput)
+		l.root.encrypted = d.EBS.Encrypted != nil && *d.EBS.Encrypted
 	}
 	if l.data.Hibernation == nil || !l.data.Hibernation.Configured {
 		return nil
@@ -139,13 +140,24 @@ func (l *launch) checkVolumes(memoryMiB int, supported bool, ct v1alpha1.Capacit
 		return refuse("a Spot Instance hibernates by its interruption behavior only")
 	case !supported:
 		return refuse("instance type " + l.data.InstanceType + " does not support hibernation")
-	case !encrypted:
+	case !l.root.encrypted:
 		return refuse("the root volume must be encrypted")
-	case l.rootGiB*1024 <= memoryMiB:
-		return refuse(fmt.Sprintf("the root volume (%d GiB) must be larger than the memory (%d MiB)", l.rootGiB, memoryMiB))
+	case l.root.gib*1024 <= memoryMiB:
+		return refuse(fmt.Sprintf("the root volume (%d GiB) must be larger than the memory (%d MiB)", l.root.gib, memoryMiB))
 	}
 	return nil
 }
+
+// rootVolume is what a launch's root volume will be.
+type rootVolume struct {
+	gib, mibs int
+	kind      string
+	encrypted bool
+}
+
+// gp3MiBs is what a gp3 volume moves in a second unless it is asked for more
+// (docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html: 125 to 2,000 MiB/s).
+const gp3MiBs = 125
 
 // RootDevice is the name of every image's root volume.
 const RootDevice = "/dev/xvda"
@@ -201,8 +213,9 @@ func (c *Cloud) launch(l launch, extra map[string]string) *Instance {
 		SubnetID: l.subnet.ID, VPCID: l.subnet.VPCID, CapacityType: l.key.capacityType, Image: l.image,
 		UserData: string(userData), PrivateIP: addr.String(), PrivateDNS: c.privateDNS(addr.String()),
 		Reservation: l.reservation, LaunchIndex: l.index, FleetID: l.fleet, Token: l.token, LaunchedBy: l.action,
-		Launched: now, USDPerHour: l.usd, Hibernation: l.hibernate, RootGiB: l.rootGiB,
-	}}
+		Launched: now, USDPerHour: l.usd, Hibernation: l.hibernate,
+		RootGiB: l.root.gib, RootType: l.root.kind, RootMiBs: l.root.mibs, Encrypted: l.root.encrypted, RootVolume: c.id("vol"),
+	}, volumeTags: TagsFor(l.data.TagSpecs, "volume")}
 	tags := TagsFor(l.data.TagSpecs, "instance")
 	maps.Copy(tags, extra)
 	if l.template != nil {
@@ -214,7 +227,11 @@ func (c *Cloud) launch(l launch, extra map[string]string) *Instance {
 	if l.key.capacityType == v1alpha1.Spot {
 		i.SpotRequest = c.id("sir")
 	}
-	i.revisions = []Revision{{At: now, State: Pending, LaunchTime: now, Tags: tags}}
+	first := Revision{At: now, State: Pending, LaunchTime: now, Tags: tags}
+	if i.SpotRequest != "" {
+		first.Spot = spotState(spotFulfilled, now)
+	}
+	i.revisions = []Revision{first}
 	c.instances[i.ID] = i
 	c.order = append(c.order, i)
 	c.usedVCPUs[i.CapacityType] += i.Type.VCPU

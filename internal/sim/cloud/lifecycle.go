@@ -60,8 +60,9 @@ func (c *Cloud) Terminate(ids []string) ([]Change, error) {
 	})
 }
 
-// Stop stops instances, hibernating those that were launched for it where hibernate is true.
-func (c *Cloud) Stop(ids []string, hibernate bool) ([]Change, error) {
+// Stop stops instances. Where hibernate is true, their memory is kept, which only those can do that were launched for it;
+// force cuts the power instead of asking the system.
+func (c *Cloud) Stop(ids []string, hibernate, force bool) ([]Change, error) {
 	check := func(i *Instance) error {
 		switch {
 		case i.CapacityType == v1alpha1.Spot:
@@ -122,6 +123,21 @@ func (c *Cloud) Start(ids []string) ([]Change, error) {
 		c.transit(i, Pending, Reason{})
 		c.boot(i)
 	})
+}
+
+// Reboot restarts the systems of running instances.
+func (c *Cloud) Reboot(ids []string) error {
+	check := func(i *Instance) error {
+		if i.now().State != Running {
+			return incorrectState(i, "rebooted")
+		}
+		return nil
+	}
+	_, err := c.change(ids, check, func(i *Instance) {
+		i.boots++
+		c.emit(Power{Facts: &i.Facts, State: PowerOn, At: c.Now(), Boot: i.boots})
+	})
+	return err
 }
 
 func incorrectState(i *Instance, verb string) error {

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -97,7 +98,7 @@ func (c *Cloud) Tag(ids []string, tags []Tag) error {
 		if tooMany(i.now().Tags, m) {
 			return tagLimit()
 		}
-		do = append(do, func() { i.tag(c.Now(), m) })
+		do = append(do, func() { i.retag(c.Now(), func(tags map[string]string) { maps.Copy(tags, m) }) })
 	}
 	for _, f := range do {
 		f()
@@ -114,4 +115,54 @@ func tooMany(has, more map[string]string) bool {
 		}
 	}
 	return n > maxTags
+}
+
+// Untag takes tags off instances and launch templates: of each key, or only where it has the value that is given.
+// Tags that are not there are no error, and AWS's own cannot be taken off.
+func (c *Cloud) Untag(ids []string, tags []TagToDelete) error {
+	for _, t := range tags {
+		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
+			return query.Errorf("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use: '%s'", t.Key)
+		}
+	}
+	remove := func(from map[string]string) {
+		for key, value := range from {
+			if strings.HasPrefix(strings.ToLower(key), "aws:") {
+				continue
+			}
+			if len(tags) == 0 || slices.ContainsFunc(tags, func(t TagToDelete) bool {
+				return t.Key == key && (t.Value == nil || *t.Value == value)
+			}) {
+				delete(from, key)
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var do []func()
+	for _, id := range ids {
+		if t, ok := c.templates[id]; ok {
+			do = append(do, func() {
+				t.Tags = maps.Clone(t.Tags)
+				remove(t.Tags)
+			})
+			continue
+		}
+		i, err := c.find(id)
+		if err != nil {
+			return err
+		}
+		do = append(do, func() { i.retag(c.Now(), remove) })
+	}
+	for _, f := range do {
+		f()
+	}
+	return nil
+}
+
+// TagToDelete names a tag that is to go: without a value, whatever its value is; with one, only where it is the same. No
+// tags at all stand for all tags (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html).
+type TagToDelete struct {
+	Key   string `query:",required"`
+	Value *string
 }

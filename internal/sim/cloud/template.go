@@ -131,8 +131,16 @@ type Template struct {
 	Tags     map[string]string
 }
 
-// Latest is the newest version's number.
-func (t *Template) Latest() int { return len(t.Versions) }
+// Latest is the number of the newest version that there is.
+func (t *Template) Latest() int {
+	latest := 0
+	for _, v := range t.Versions {
+		if !v.Deleted {
+			latest = v.Number
+		}
+	}
+	return latest
+}
 
 // TemplateVersion is one version of a launch template. It never changes.
 type TemplateVersion struct {
@@ -140,6 +148,8 @@ type TemplateVersion struct {
 	Description string
 	Created     time.Time
 	Data        LaunchData
+	// Deleted is true where there is nothing of it left but its number, which is never given again.
+	Deleted bool
 }
 
 // TemplateRef names a launch template as requests do.
@@ -185,7 +195,7 @@ func (c *Cloud) CreateVersion(ref TemplateRef, source, description string, data 
 		}
 		data = overlay(from.Data, data)
 	}
-	v := TemplateVersion{Number: t.Latest() + 1, Description: description, Created: c.Now(), Data: data}
+	v := TemplateVersion{Number: len(t.Versions) + 1, Description: description, Created: c.Now(), Data: data}
 	t.Versions = append(t.Versions, v)
 	return *t, v, nil
 }
@@ -254,7 +264,7 @@ func (t *Template) version(text string) (TemplateVersion, error) {
 		}
 		number = n
 	}
-	if number < 1 || number > len(t.Versions) {
+	if number < 1 || number > len(t.Versions) || t.Versions[number-1].Deleted {
 		return TemplateVersion{}, query.Errorf("InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s for the launch template %s", text, t.ID)
 	}
 	return t.Versions[number-1], nil

@@ -236,7 +236,7 @@ func (a *API) startInstances(p instancesParams, _ url.Values) (query.Result, err
 }
 
 func (a *API) stopInstances(p stopInstancesParams, _ url.Values) (query.Result, error) {
-	return changesOf(a.cloud.Stop(p.InstanceID, p.Hibernate))
+	return changesOf(a.cloud.Stop(p.InstanceID, p.Hibernate, p.Force))
 }
 
 type createTagsParams struct {
