@@ -72,7 +72,7 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			options := base
 			options.DisableWorkflowWorker = true
 			// The server keeps the rate, for all workers and clusters that share the account.
-			options.TaskQueueActivitiesPerSecond = account.Rate(class)
+			options.TaskQueueActivitiesPerSecond = account.QueueRate(class)
 			all = append(all, queue{
 				name:       contract.AWSTaskQueue(account.Name, account.Region, class),
 				options:    options,

@@ -47,7 +47,7 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 	}
 	require.Equal(t, map[string]float64{
 		"floe": 0, "kube.prod": 0, "kube.staging": 0,
-		"aws.main.eu-west-1.launch": 1.5, "aws.main.eu-west-1.terminate": 5, "aws.main.eu-west-1.read": 20,
+		"aws.main.eu-west-1.launch": 1.5, "aws.main.eu-west-1.terminate": 100, "aws.main.eu-west-1.read": 400,
 	}, rates)
 	for _, name := range []string{
 		contract.ActivityPlan, contract.ActivityOpenChain, contract.ActivityRegister, contract.ActivityReadNode,

@@ -8,7 +8,8 @@ import (
 
 // Many nodes that leave at once each end their instance by an activity of their own; EC2 takes five such calls a
 // second, of hundreds of instances each. A batch closes when nothing was added for batchIdle, at batchMost after its
-// first, or when it is full. Neither wait is on the way of a pending pod.
+// first, or when it is full; and stays open beyond that while its call would have to wait for the API budget. Neither
+// wait is on the way of a pending pod.
 const (
 	batchIdle = 10 * time.Millisecond
 	batchMost = 100 * time.Millisecond
@@ -17,6 +18,7 @@ const (
 // batcher gathers calls for one id each into calls for many.
 type batcher[V any] struct {
 	size  int
+	due   func() time.Duration // how long a call would wait for its budget now
 	flush func(ctx context.Context, ids []string) map[string]result[V]
 
 	mu   sync.Mutex
@@ -38,8 +40,8 @@ type batch[V any] struct {
 }
 
 // newBatcher makes a batcher of at most size ids a call. flush must answer for every id.
-func newBatcher[V any](size int, flush func(ctx context.Context, ids []string) map[string]result[V]) *batcher[V] {
-	return &batcher[V]{size: size, flush: flush}
+func newBatcher[V any](size int, due func() time.Duration, flush func(ctx context.Context, ids []string) map[string]result[V]) *batcher[V] {
+	return &batcher[V]{size: size, due: due, flush: flush}
 }
 
 // do has the id served with the next batch.
@@ -74,15 +76,20 @@ func (b *batcher[V]) add(ctx context.Context, id string, answer chan<- result[V]
 		go b.serve(current)
 		return
 	}
-	current.timer.Reset(min(batchIdle, max(0, batchMost-time.Since(current.first))))
+	current.timer.Reset(max(min(batchIdle, batchMost-time.Since(current.first)), b.due()))
 }
 
-// close ends a batch by its timer, unless it was closed because it was full.
+// close ends a batch by its timer, unless it was closed because it was full, or its call would have to wait.
 func (b *batcher[V]) close(current *batch[V]) {
 	b.mu.Lock()
 	mine := b.open == current
 	if mine {
-		b.open = nil
+		if due := b.due(); due > 0 {
+			current.timer.Reset(due)
+			mine = false
+		} else {
+			b.open = nil
+		}
 	}
 	b.mu.Unlock()
 	if mine {

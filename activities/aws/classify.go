@@ -112,6 +112,11 @@ type diagnosis struct {
 // diagnose takes the SDK's error apart, by its types and codes alone.
 func diagnose(err error) diagnosis {
 	d := diagnosis{trouble: lost, action: actionOf(err), cause: err}
+	var over overBudget
+	if errors.As(err, &over) {
+		d.trouble, d.action, d.code = throttled, "ec2:"+over.action, "the API budget"
+		return d
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		d.code, d.message = api.ErrorCode(), clip(api.ErrorMessage())

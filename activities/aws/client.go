@@ -35,6 +35,7 @@ type account struct {
 	credentials awssdk.CredentialsProvider
 	log         *slog.Logger
 
+	budget     *budget
 	catalog    *catalogCache
 	templates  *templateCache
 	terminates *batcher[string]
@@ -66,6 +67,7 @@ func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.
 	}
 	acc := &account{
 		cfg:         cfg,
+		budget:      newBudget(cfg),
 		ec2:         ec2.NewFromConfig(sdk),
 		ssm:         ssm.NewFromConfig(sdk),
 		credentials: sdk.Credentials,
@@ -73,15 +75,20 @@ func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.
 	}
 	acc.catalog = newCatalogCache(acc)
 	acc.templates = newTemplateCache(acc)
-	acc.terminates = newBatcher(mostTerminated, acc.terminate)
-	acc.describes = newBatcher(mostDescribed, acc.states)
+	acc.terminates = newBatcher(mostTerminated, acc.due("TerminateInstances"), acc.terminate)
+	acc.describes = newBatcher(mostDescribed, acc.due("DescribeInstances"), acc.states)
 	return acc, nil
 }
 
-// eachPage walks a paginator of the SDK, each page bounded by readTimeout.
-func eachPage[P any](ctx context.Context, more func() bool, next func(context.Context, ...func(*ec2.Options)) (P, error), each func(P)) error {
+// due is how long a call of the action would wait for its budget.
+func (acc *account) due(action string) func() time.Duration {
+	return func() time.Duration { return acc.budget.due(action) }
+}
+
+// eachPage walks a paginator of the SDK, each page a call of the action within the budget, bounded by readTimeout.
+func eachPage[P any](ctx context.Context, b *budget, action string, more func() bool, next func(context.Context, ...func(*ec2.Options)) (P, error), each func(P)) error {
 	for more() {
-		page, err := within(ctx, readTimeout, func(ctx context.Context) (P, error) { return next(ctx) })
+		page, err := ask(ctx, b, action, 0, readTimeout, func(ctx context.Context) (P, error) { return next(ctx) })
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 // createFleet asks for all offerings of the step at once, by a fleet of type instant, and reads the answer.
 func (h hop) createFleet(ctx context.Context) (contract.LaunchResult, error) {
 	var out *ec2.CreateFleetOutput
-	result, err := h.send(ctx, func(ctx context.Context) (err error) {
+	result, err := h.send(ctx, "CreateFleet", func(ctx context.Context) (err error) {
 		out, err = h.acc.ec2.CreateFleet(ctx, fleetRequest(h.in))
 		return err
 	})

@@ -38,7 +38,7 @@ func (acc *account) eachInstance(ctx context.Context, each func(types.Instance),
 		Filters:    filters,
 		MaxResults: awssdk.Int32(1000), // the most that EC2 takes
 	})
-	return eachPage(ctx, pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstancesOutput) {
+	return eachPage(ctx, acc.budget, "DescribeInstances", pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstancesOutput) {
 		for _, reservation := range page.Reservations {
 			for _, instance := range reservation.Instances {
 				each(instance)

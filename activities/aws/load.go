@@ -31,7 +31,7 @@ func (acc *account) loadTypes(ctx context.Context) (map[string]contract.Instance
 	pages := ec2.NewDescribeInstanceTypesPaginator(acc.ec2, &ec2.DescribeInstanceTypesInput{
 		MaxResults: awssdk.Int32(100), // the most that EC2 takes
 	})
-	err := eachPage(ctx, pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstanceTypesOutput) {
+	err := eachPage(ctx, acc.budget, "DescribeInstanceTypes", pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstanceTypesOutput) {
 		for _, info := range page.InstanceTypes {
 			if t, ok := decodeType(info); ok {
 				t.OnDemandUSD = usd[t.Name]
@@ -82,7 +82,7 @@ func (acc *account) loadOffered(ctx context.Context) (map[catalog.OfferedKey]boo
 		LocationType: types.LocationTypeAvailabilityZoneId,
 		MaxResults:   awssdk.Int32(1000), // the most that EC2 takes
 	})
-	err := eachPage(ctx, pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstanceTypeOfferingsOutput) {
+	err := eachPage(ctx, acc.budget, "DescribeInstanceTypeOfferings", pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeInstanceTypeOfferingsOutput) {
 		for _, o := range page.InstanceTypeOfferings {
 			offered[catalog.OfferedKey{InstanceType: string(o.InstanceType), ZoneID: awssdk.ToString(o.Location)}] = true
 		}
@@ -100,7 +100,7 @@ func (acc *account) loadPrices(ctx context.Context) ([]spotPrice, error) {
 		ProductDescriptions: []string{"Linux/UNIX"},
 		MaxResults:          awssdk.Int32(1000), // the most that EC2 takes
 	})
-	err := eachPage(ctx, pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeSpotPriceHistoryOutput) {
+	err := eachPage(ctx, acc.budget, "DescribeSpotPriceHistory", pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeSpotPriceHistoryOutput) {
 		for _, p := range page.SpotPriceHistory {
 			usd, err := strconv.ParseFloat(awssdk.ToString(p.SpotPrice), 64)
 			if err != nil || usd <= 0 {
@@ -123,7 +123,7 @@ func (acc *account) loadPrices(ctx context.Context) ([]spotPrice, error) {
 func (acc *account) loadSubnets(ctx context.Context) (map[string]catalog.Subnet, error) {
 	subnets := map[string]catalog.Subnet{}
 	pages := ec2.NewDescribeSubnetsPaginator(acc.ec2, &ec2.DescribeSubnetsInput{MaxResults: awssdk.Int32(1000)})
-	err := eachPage(ctx, pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeSubnetsOutput) {
+	err := eachPage(ctx, acc.budget, "DescribeSubnets", pages.HasMorePages, pages.NextPage, func(page *ec2.DescribeSubnetsOutput) {
 		for _, s := range page.Subnets {
 			id := awssdk.ToString(s.SubnetId)
 			subnets[id] = catalog.Subnet{

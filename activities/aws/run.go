@@ -17,7 +17,7 @@ import (
 // instances of the first, so after a lost answer it is simply made again.
 func (h hop) runInstances(ctx context.Context) (contract.LaunchResult, error) {
 	var out *ec2.RunInstancesOutput
-	result, err := h.send(ctx, func(ctx context.Context) (err error) {
+	result, err := h.send(ctx, "RunInstances", func(ctx context.Context) (err error) {
 		out, err = h.acc.ec2.RunInstances(ctx, runRequest(h.in))
 		return err
 	})

@@ -11,11 +11,14 @@ import (
 // time-out.
 const authenticateTimeout = 5 * time.Second
 
-// send makes the hop's call, with the time that it went out and what it took. The call is bounded, and outlives the
-// activity: an answer that is on its way when the worker stops must not be lost.
-func (h hop) send(ctx context.Context, call func(context.Context) error) (contract.LaunchResult, error) {
+// send makes the hop's call, an action of EC2, with the time that it went out and what it took. The call is bounded, and
+// outlives the activity: an answer that is on its way when the worker stops must not be lost.
+func (h hop) send(ctx context.Context, action string, call func(context.Context) error) (contract.LaunchResult, error) {
 	// Credentials first: a failure to get them is known to be none of the call's.
 	if err := h.authenticate(ctx); err != nil {
+		return contract.LaunchResult{}, err
+	}
+	if err := h.await(ctx, action); err != nil {
 		return contract.LaunchResult{}, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mutateTimeout)
@@ -27,6 +30,13 @@ func (h hop) send(ctx context.Context, call func(context.Context) error) (contra
 	err := call(ctx)
 	result.Took = time.Since(began)
 	return result, err
+}
+
+// await waits for the call's turn in the API budget. Meanwhile no time is left behind, as in lookUp.
+func (h hop) await(ctx context.Context, action string) error {
+	stop := h.attempt.beat(progress{Attempt: h.attempt.number})
+	defer stop()
+	return h.acc.budget.wait(ctx, action, h.in.Count)
 }
 
 // authenticate gets credentials, from the cache as a rule.

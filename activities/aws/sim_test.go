@@ -65,8 +65,15 @@ func newBed(t *testing.T, lines string, configure ...func(*sim.Options)) *bed {
 	server := httptest.NewServer(world.Handler())
 	t.Cleanup(server.Close)
 	kept := &keptStore{}
+	account := config.Account{Name: testAccount, Region: sim.DefaultRegion, Endpoint: server.URL}
+	if options.Unthrottled {
+		account.Rates = map[contract.APIClass]float64{}
+		for _, class := range contract.APIClasses {
+			account.Rates[class] = 10_000
+		}
+	}
 	activities, err := New(context.Background(), Options{
-		Accounts:    []config.Account{{Name: testAccount, Region: sim.DefaultRegion, Endpoint: server.URL}},
+		Accounts:    []config.Account{account},
 		DescribeLag: testLag,
 		Store:       kept,
 		Log:         quiet,

@@ -93,7 +93,7 @@ func (acc *account) resolve(ctx context.Context, lt v1alpha1.LaunchTemplate) (co
 	} else {
 		in.LaunchTemplateName = &lt.Name
 	}
-	out, err := within(ctx, readTimeout, func(ctx context.Context) (*ec2.DescribeLaunchTemplateVersionsOutput, error) {
+	out, err := ask(ctx, acc.budget, "DescribeLaunchTemplateVersions", 0, readTimeout, func(ctx context.Context) (*ec2.DescribeLaunchTemplateVersionsOutput, error) {
 		return acc.ec2.DescribeLaunchTemplateVersions(ctx, in)
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ func (a *Activities) instanceCall(ctx context.Context, in contract.InstanceInput
 // terminate ends many instances. One id that EC2 refuses fails a call for all, and EC2 says which only in words, so the
 // ids are then halved until the bad one stands alone.
 func (acc *account) terminate(ctx context.Context, ids []string) map[string]result[string] {
-	out, err := within(ctx, mutateTimeout, func(ctx context.Context) (*ec2.TerminateInstancesOutput, error) {
+	out, err := ask(ctx, acc.budget, "TerminateInstances", len(ids), mutateTimeout, func(ctx context.Context) (*ec2.TerminateInstancesOutput, error) {
 		return acc.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: ids})
 	})
 	results := make(map[string]result[string], len(ids))

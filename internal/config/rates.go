@@ -13,6 +13,9 @@ var rates = map[contract.APIClass]float64{
 	contract.ClassRead:      20,
 }
 
+// PublishedRate is how many calls of a class per second AWS lets an account make by default.
+func PublishedRate(class contract.APIClass) float64 { return rates[class] }
+
 // Rate is how many calls of a class per second the account takes, all workers and clusters together: the account's
 // own word, or else AWS's published default.
 func (a Account) Rate(class contract.APIClass) float64 {
@@ -20,4 +23,17 @@ func (a Account) Rate(class contract.APIClass) float64 {
 		return rate
 	}
 	return rates[class]
+}
+
+// gathered is how many activities are reckoned to a call where workers gather what comes together into one call.
+const gathered = 20
+
+// QueueRate is how many activities of a class per second the server hands out, to all workers and clusters together.
+// A launch is a call of its own. The others are for one machine each, and a call takes hundreds: a rate of calls would
+// make 500 machines that leave wait for 100 s where EC2 takes them all at once. Calls are kept to Rate by the workers.
+func (a Account) QueueRate(class contract.APIClass) float64 {
+	if class == contract.ClassLaunch {
+		return a.Rate(class)
+	}
+	return gathered * a.Rate(class)
 }
