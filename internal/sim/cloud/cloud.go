@@ -11,6 +11,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/clock"
 	"floe.dev/floe/internal/sim/query"
 	"floe.dev/floe/internal/sim/script"
@@ -35,6 +36,13 @@ type Config struct {
 	FleetReplay FleetReplay
 	Quotas      Quotas
 	Latencies   Latencies
+	Hibernation HibernationRules
+	// Notice is how long after its warning a spot instance is terminated: two minutes on AWS. It is not divided by Speed.
+	Notice time.Duration
+	// TagLag is how much later than all else Describe shows tags that were put on or taken off.
+	TagLag time.Duration
+	// Market is the region's capacity, which several accounts can share. Nil: one of its own, in which nothing is short.
+	Market *capacity.Market
 	// UserData of the default launch template, not encoded.
 	UserData string
 	// Notify hears of every machine that is switched on, off, or gone. It is called with the world locked: it must not
@@ -62,6 +70,7 @@ type Cloud struct {
 	mu        sync.Mutex
 	rand      *rand.Rand
 	serial    uint64
+	zoneNames map[string]string // by ID
 	types     map[string]contract.InstanceType
 	offered   map[offeredKey]bool
 	spotUSD   map[offeredKey]float64
@@ -70,12 +79,14 @@ type Cloud struct {
 	templates map[string]*Template // by ID
 	instances map[string]*Instance
 	order     []*Instance // as launched
-	pools     pools
+	market    *capacity.Market
+	fates     []script.Act // of the next machines
 	throttles []script.Throttle
 	runTokens map[runToken]tokenUse
 	fleetUses map[string]fleetUse
 	fleets    map[string]Fleet
-	usedVCPUs map[v1alpha1.CapacityType]int
+	used      map[v1alpha1.CapacityType]usage
+	public    uint32 // public addresses given
 }
 
 type offeredKey struct{ instanceType, zoneID string }
@@ -86,6 +97,7 @@ func New(cfg Config) *Cloud {
 		cfg:       cfg,
 		started:   cfg.Clock.Now(),
 		rand:      rand.New(rand.NewPCG(uint64(cfg.Seed), 1)),
+		zoneNames: map[string]string{},
 		types:     map[string]contract.InstanceType{},
 		offered:   map[offeredKey]bool{},
 		spotUSD:   map[offeredKey]float64{},
@@ -93,11 +105,14 @@ func New(cfg Config) *Cloud {
 		images:    map[string]Image{},
 		templates: map[string]*Template{},
 		instances: map[string]*Instance{},
-		pools:     pools{},
+		market:    cfg.Market,
 		runTokens: map[runToken]tokenUse{},
 		fleetUses: map[string]fleetUse{},
 		fleets:    map[string]Fleet{},
-		usedVCPUs: map[v1alpha1.CapacityType]int{},
+		used:      map[v1alpha1.CapacityType]usage{},
+	}
+	for _, z := range cfg.Zones {
+		c.zoneNames[z.ID] = z.Name
 	}
 	for _, t := range cfg.Types {
 		c.types[t.Name] = t
@@ -109,6 +124,10 @@ func New(cfg Config) *Cloud {
 			c.spotUSD[key] = spotPrice(cfg.Seed, t, z)
 		}
 	}
+	if c.market == nil {
+		c.market = capacity.New(capacity.Config{Clock: cfg.Clock, Speed: cfg.Speed, Zones: c.zoneNames})
+	}
+	c.market.Join(c)
 	c.furnish()
 	return c
 }
@@ -154,7 +173,7 @@ func (c *Cloud) SpotUSD(instanceType, zoneID string) float64 {
 // Play lets the lines of a script happen, each at its time from now on.
 func (c *Cloud) Play(lines []script.Line) {
 	for _, line := range lines {
-		if line.Capacity == nil && line.Throttle == nil {
+		if line.Capacity == nil && line.Throttle == nil && line.Act == nil {
 			continue
 		}
 		if line.At == 0 {
@@ -168,19 +187,33 @@ func (c *Cloud) Play(lines []script.Line) {
 func (c *Cloud) apply(line script.Line) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if line.Throttle != nil {
+	switch {
+	case line.Throttle != nil:
 		c.throttles = append(c.throttles, *line.Throttle)
-		return
-	}
-	for name := range c.types {
-		for _, z := range c.cfg.Zones {
-			for _, ct := range []v1alpha1.CapacityType{v1alpha1.Spot, v1alpha1.OnDemand} {
-				if line.Capacity.Matches(name, ct, z.Name, z.ID) {
-					c.pools.set(poolKey{name, z.ID, ct}, line.Capacity.Free)
-				}
+	case line.Act != nil && line.Act.Verb == script.Share:
+		c.market.Share(line.Act.Where, line.Act.Count)
+	case line.Act != nil:
+		c.act(*line.Act)
+	default:
+		for _, o := range c.Offerings() {
+			if line.Capacity.Matches(o.InstanceType, o.CapacityType, c.zoneNames[o.ZoneID], o.ZoneID) {
+				c.market.Set(o, line.Capacity.Free)
 			}
 		}
 	}
+}
+
+// Offerings are all there are, also of types that a zone does not have.
+func (c *Cloud) Offerings() []capacity.Offering {
+	list := make([]capacity.Offering, 0, 2*len(c.types)*len(c.cfg.Zones))
+	for _, name := range slices.Sorted(maps.Keys(c.types)) {
+		for _, z := range c.cfg.Zones {
+			for _, ct := range []v1alpha1.CapacityType{v1alpha1.Spot, v1alpha1.OnDemand} {
+				list = append(list, capacity.Offering{InstanceType: name, ZoneID: z.ID, CapacityType: ct})
+			}
+		}
+	}
+	return list
 }
 
 // after calls f when d of the world's time has passed.

@@ -57,6 +57,9 @@ func (c *Cloud) Instances(ids []string) ([]Snapshot, error) {
 	list := make([]Snapshot, 0, len(chosen))
 	for _, i := range chosen {
 		if s, ok := i.asOf(seen); ok && !c.forgotten(s.Revision) {
+			if c.cfg.TagLag > 0 {
+				s.Tags = i.tagsAsOf(seen.Add(-c.cfg.TagLag))
+			}
 			list = append(list, s)
 		}
 	}

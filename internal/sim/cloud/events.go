@@ -27,6 +27,8 @@ type Event struct {
 	Instance string // ID
 	// State is what a StateChange came to.
 	State State
+	// Forged is true where EC2 knows nothing of it: somebody else has put it into the queue.
+	Forged bool
 	// Until is when what a ScheduledChange announces begins.
 	Until time.Time
 }
@@ -40,5 +42,19 @@ func (c *Cloud) tell(kind EventKind, i *Instance) {
 	c.cfg.Tell(Event{
 		Kind: kind, At: c.Now(), Account: c.cfg.Account, Region: c.cfg.Region, Zone: i.Zone, Instance: i.ID,
 		State: rev.State, Until: rev.Retires,
+	})
+}
+
+// forge tells of an interruption that is none: the instance stays, and so does its spot request. Where account is not
+// empty, the warning speaks of another account's. c.mu is held.
+func (c *Cloud) forge(i *Instance, account string) {
+	if c.cfg.Tell == nil {
+		return
+	}
+	if account == "" {
+		account = c.cfg.Account
+	}
+	c.cfg.Tell(Event{
+		Kind: Interruption, At: c.Now(), Account: account, Region: c.cfg.Region, Zone: i.Zone, Instance: i.ID, Forged: true,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/query"
 	"floe.dev/floe/internal/sim/script"
 )
@@ -111,6 +112,7 @@ func (c *Cloud) CreateFleet(r FleetRequest) (FleetAnswer, error) {
 	if err := checkSpecs(r.InstanceTags); err != nil {
 		return FleetAnswer{}, err
 	}
+	defer c.market.Trade()()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r.Token != "" && c.cfg.FleetReplay == ReplaySame {
@@ -161,7 +163,7 @@ func (c *Cloud) Fleets(ids []string) ([]Fleet, error) {
 func (c *Cloud) fleetPools(r FleetRequest, answer *FleetAnswer) ([]fleetPool, error) {
 	var pools []fleetPool
 	total := 0
-	seen := map[poolKey]bool{}
+	seen := map[capacity.Offering]bool{}
 	for _, config := range r.Configs {
 		t, err := c.template(config.Template)
 		if err != nil {
@@ -237,8 +239,9 @@ func (c *Cloud) fill(r FleetRequest, pools []fleetPool, answer *FleetAnswer) {
 		}
 		n, obstacle := c.obstacle(p.launch, missing)
 		if n > 0 {
+			c.market.Take(p.launch.key, n)
 			p.launch.reservation = c.id("r")
-			group := FleetInstances{Place: p.place, InstanceType: p.launch.key.instanceType}
+			group := FleetInstances{Place: p.place, InstanceType: p.launch.key.InstanceType}
 			for p.launch.index = range n {
 				i := c.launch(p.launch, map[string]string{"aws:ec2:fleet-id": answer.ID})
 				group.IDs = append(group.IDs, i.ID)
@@ -255,7 +258,7 @@ func (c *Cloud) fill(r FleetRequest, pools []fleetPool, answer *FleetAnswer) {
 // sort puts the pools into the order in which the strategy tries them. Lowest price looks at nothing but price;
 // price-capacity-optimized takes the cheapest of those that can give all that is asked, and after them the deepest.
 func (c *Cloud) sort(pools []fleetPool, r FleetRequest) {
-	depth := func(p fleetPool) int { return c.pools.free(p.launch.key, r.Count) }
+	depth := func(p fleetPool) int { return c.market.Free(p.launch.key, r.Count) }
 	byPrice := func(a, b fleetPool) int { return cmp.Compare(a.launch.usd, b.launch.usd) }
 	byDepth := func(a, b fleetPool) int { return cmp.Compare(depth(b), depth(a)) }
 	order := map[Strategy]func(a, b fleetPool) int{
@@ -281,7 +284,7 @@ func (o FleetOverride) priority() float64 {
 func (c *Cloud) throttled(l launch) bool {
 	for n := range c.throttles {
 		t := &c.throttles[n]
-		if t.Count == 0 || !t.Matches(l.key.instanceType, l.key.capacityType, l.zone.Name, l.zone.ID) {
+		if t.Count == 0 || !t.Matches(l.key.InstanceType, l.key.CapacityType, l.zone.Name, l.zone.ID) {
 			continue
 		}
 		t.Count--

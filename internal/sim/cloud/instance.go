@@ -60,6 +60,9 @@ type Facts struct {
 	RootGiB      int
 	RootVolume   string // its ID
 	RootType     string // gp3, say
+	// Mute is true where its kubelet never registers, and Late is how much later than others it does.
+	Mute bool
+	Late time.Duration
 	// RootMiBs is what the root volume reads and writes, in MiB a second.
 	RootMiBs  int
 	Encrypted bool // the root volume
@@ -90,8 +93,13 @@ type Instance struct {
 	addr      netip.Addr
 	revisions []Revision
 	boots     int
-	step      int // counts transitions, so that an outdated timer does nothing
-	hibernate bool
+	step      int       // counts transitions, so that an outdated timer does nothing
+	marked    bool      // for termination
+	memory    bool      // is kept while it is stopped
+	frozen    time.Time // when it came to a stop
+	upSince   time.Time // of this time running
+	booted    time.Time // when it last came up with an empty memory
+	resumed   time.Time // when it last had its memory back
 	// volumeTags are on its root volume.
 	volumeTags map[string]string
 }
@@ -112,6 +120,14 @@ func (i *Instance) asOf(at time.Time) (Snapshot, bool) {
 		}
 	}
 	return Snapshot{}, false
+}
+
+// tagsAsOf are the tags that were there at a moment; those of the launch were there before it.
+func (i *Instance) tagsAsOf(at time.Time) map[string]string {
+	if s, ok := i.asOf(at); ok {
+		return s.Tags
+	}
+	return i.revisions[0].Tags
 }
 
 func (i *Instance) set(at time.Time, s State, r Reason) {
@@ -147,24 +163,33 @@ func (i *Instance) retag(at time.Time, change func(tags map[string]string)) {
 // increments, with a minimum of 60 seconds").
 const minimumBilled = time.Minute
 
-// CostUSD is what the instance has cost by then: its hours in state running.
+// costUSD is what the instance has cost by then: its time in state running, and its time on the way into hibernation
+// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/Hibernate.html). A spot instance that EC2 takes back in its first hour is
+// billed here all the same; AWS does not.
 func (i *Instance) costUSD(at time.Time) float64 {
 	var billed time.Duration
-	for n, rev := range i.revisions {
-		if rev.State != Running || rev.At.After(at) || (n > 0 && i.revisions[n-1].State == Running) {
-			continue
+	var since time.Time // zero while the meter stands
+	stop := func(end time.Time) {
+		if !since.IsZero() {
+			billed += max(minimumBilled, end.Sub(since).Truncate(time.Second))
 		}
-		end := at
-		for _, later := range i.revisions[n:] {
-			if later.State != Running {
-				end = later.At
-				break
-			}
-		}
-		if end.After(at) {
-			end = at
-		}
-		billed += max(minimumBilled, end.Sub(rev.At).Truncate(time.Second))
+		since = time.Time{}
 	}
+	for _, rev := range i.revisions {
+		if rev.At.After(at) {
+			break
+		}
+		switch {
+		case !rev.billed():
+			stop(rev.At)
+		case since.IsZero():
+			since = rev.At
+		}
+	}
+	stop(at)
 	return billed.Hours() * i.USDPerHour
+}
+
+func (r Revision) billed() bool {
+	return r.State == Running || (r.State == Stopping && r.Reason == userHibernate)
 }

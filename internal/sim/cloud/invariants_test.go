@@ -11,6 +11,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/clock"
 	"floe.dev/floe/internal/sim/query"
 	"floe.dev/floe/internal/sim/script"
@@ -41,7 +42,7 @@ func TestInvariants(t *testing.T) {
 		c, now := newTestCloud(t, func(cfg *Config) {
 			cfg.Quotas = Quotas{OnDemandVCPUs: rapid.SampledFrom([]int{0, 10, 40}).Draw(t, "quota"), SpotVCPUs: 24}
 		})
-		w := &watcher{c: c, allowed: map[poolKey]int{}, launched: map[poolKey]int{}, tokens: map[string][]string{}, cost: map[string]float64{}}
+		w := &watcher{c: c, allowed: map[capacity.Offering]int{}, launched: map[capacity.Offering]int{}, tokens: map[string][]string{}, cost: map[string]float64{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"run":       w.run,
 			"fleet":     w.fleet,
@@ -60,8 +61,8 @@ func TestInvariants(t *testing.T) {
 // watcher remembers what was allowed and what came of it.
 type watcher struct {
 	c        *Cloud
-	allowed  map[poolKey]int // by the script, since its last line
-	launched map[poolKey]int // since that line
+	allowed  map[capacity.Offering]int // by the script, since its last line
+	launched map[capacity.Offering]int // since that line
 	tokens   map[string][]string
 	cost     map[string]float64
 }
@@ -125,10 +126,12 @@ func (w *watcher) fleet(t *rapid.T) {
 }
 
 func (w *watcher) capacity(t *rapid.T) {
-	key := poolKey{rapid.SampledFrom([]string{"m5.large", "c5.xlarge"}).Draw(t, "type"), "euw1-az1", v1alpha1.OnDemand}
+	key := capacity.Offering{
+		InstanceType: rapid.SampledFrom([]string{"m5.large", "c5.xlarge"}).Draw(t, "type"), ZoneID: "euw1-az1", CapacityType: v1alpha1.OnDemand,
+	}
 	free := rapid.IntRange(script.Unlimited, 5).Draw(t, "free")
 	w.c.Play([]script.Line{{Capacity: &script.Capacity{
-		Where: script.Where{Type: key.instanceType, CapacityType: key.capacityType, Zone: key.zoneID}, Free: free,
+		Where: script.Where{Type: key.InstanceType, CapacityType: key.CapacityType, Zone: key.ZoneID}, Free: free,
 	}}})
 	w.launched[key] = 0
 	w.allowed[key] = free
@@ -156,13 +159,13 @@ func (w *watcher) start(t *rapid.T) {
 	was := i.now().State
 	_, err := w.c.Start([]string{i.ID})
 	if err == nil && was == Stopped {
-		w.launched[i.pool()]++ // a start takes capacity as a launch does
+		w.launched[i.offering()]++ // a start takes capacity as a launch does
 	}
 }
 
 func (w *watcher) note(launched []*Instance) {
 	for _, i := range launched {
-		w.launched[i.pool()]++
+		w.launched[i.offering()]++
 	}
 }
 
@@ -181,8 +184,8 @@ func (w *watcher) check(t *rapid.T) {
 		require.GreaterOrEqual(t, r.CostUSD, w.cost[r.ID], "nothing is ever paid back")
 		w.cost[r.ID] = r.CostUSD
 	}
-	for ct, n := range w.c.usedVCPUs {
-		require.Equal(t, used[ct], n, "vCPUs are counted right")
+	for ct, n := range w.c.used {
+		require.Equal(t, used[ct], n.vcpus, "vCPUs are counted right")
 	}
 	if quota := w.c.cfg.Quotas.OnDemandVCPUs; quota > 0 {
 		require.LessOrEqual(t, used[v1alpha1.OnDemand], quota)
@@ -195,6 +198,6 @@ func (w *watcher) check(t *rapid.T) {
 	require.Len(t, slices.Compact(slices.Clone(addresses)), len(addresses), "no address is given twice")
 	for key, allowed := range w.allowed {
 		require.LessOrEqual(t, w.launched[key], allowed, "no offering gives more than it has")
-		require.GreaterOrEqual(t, w.c.pools[key], 0)
+		require.GreaterOrEqual(t, w.c.market.Free(key, 1), 0)
 	}
 }

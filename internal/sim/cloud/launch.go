@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/query"
+	"floe.dev/floe/internal/sim/script"
 )
 
 // launch is what one offering is asked for, with nothing left to look up.
 type launch struct {
-	key       poolKey
+	key       capacity.Offering
 	zone      Zone
 	subnet    *Subnet
 	image     Image
@@ -52,7 +55,7 @@ func (c *Cloud) resolve(data LaunchData, subnetID, zoneName string, ct v1alpha1.
 		return l, err
 	}
 	l.zone = l.subnet.Zone
-	l.key = poolKey{t.Name, l.zone.ID, ct}
+	l.key = capacity.Offering{InstanceType: t.Name, ZoneID: l.zone.ID, CapacityType: ct}
 	if !c.Offered(t.Name, l.zone.ID) {
 		return l, query.Errorf("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing another one.", t.Name, l.zone.Name)
 	}
@@ -172,15 +175,15 @@ func archOf(kubernetes string) string {
 // obstacle says what keeps the offering from giving want machines now, and how many it gives. c.mu is held.
 func (c *Cloud) obstacle(l launch, want int) (n int, err *query.Error) {
 	n = want
-	if allowed := c.allowed(l.key.capacityType, c.types[l.key.instanceType].VCPU, n); allowed < n {
-		n, err = allowed, quotaExceeded(l.key.capacityType, c.cfg.Quotas)
+	if allowed := c.allowed(l.key.CapacityType, c.types[l.key.InstanceType].VCPU, n); allowed < n {
+		n, err = allowed, quotaExceeded(l.key.CapacityType, c.cfg.Quotas)
 	}
 	if l.subnet.Free < n {
 		n = l.subnet.Free
 		err = query.Errorf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", l.subnet.ID)
 	}
-	if free := c.pools.free(l.key, n); free < n {
-		n, err = free, insufficientCapacity(l.key.instanceType, l.zone)
+	if free := c.market.Free(l.key, n); free < n {
+		n, err = free, insufficientCapacity(l.key.InstanceType, l.zone)
 	}
 	return n, err
 }
@@ -192,25 +195,17 @@ func insufficientCapacity(instanceType string, z Zone) *query.Error {
 	}
 }
 
-func quotaExceeded(ct v1alpha1.CapacityType, q Quotas) *query.Error {
-	if ct == v1alpha1.Spot {
-		return query.Errorf("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
-	}
-	return query.Errorf("VcpuLimitExceeded", "You have requested more vCPU capacity than your current vCPU limit of %d allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.", q.OnDemandVCPUs)
-}
-
 // launch makes one instance. What it needs is there: obstacle said so. c.mu is held.
 func (c *Cloud) launch(l launch, extra map[string]string) *Instance {
-	c.pools.take(l.key, 1)
 	now := c.Now()
 	userData, err := base64.StdEncoding.DecodeString(l.data.UserData)
 	if err != nil {
 		userData = nil // checkData has refused it before
 	}
-	addr := l.subnet.take()
+	addr := c.address(l)
 	i := &Instance{addr: addr, Facts: Facts{
-		ID: c.id("i"), Type: c.types[l.key.instanceType], Zone: l.zone, Region: c.cfg.Region,
-		SubnetID: l.subnet.ID, VPCID: l.subnet.VPCID, CapacityType: l.key.capacityType, Image: l.image,
+		ID: c.id("i"), Type: c.types[l.key.InstanceType], Zone: l.zone, Region: c.cfg.Region,
+		SubnetID: l.subnet.ID, VPCID: l.subnet.VPCID, CapacityType: l.key.CapacityType, Image: l.image,
 		UserData: string(userData), PrivateIP: addr.String(), PrivateDNS: c.privateDNS(addr.String()),
 		Reservation: l.reservation, LaunchIndex: l.index, FleetID: l.fleet, Token: l.token, LaunchedBy: l.action,
 		Launched: now, USDPerHour: l.usd, Hibernation: l.hibernate,
@@ -224,19 +219,54 @@ func (c *Cloud) launch(l launch, extra map[string]string) *Instance {
 		tags["aws:ec2launchtemplate:id"] = l.template.ID
 		tags["aws:ec2launchtemplate:version"] = strconv.Itoa(l.version)
 	}
-	if l.key.capacityType == v1alpha1.Spot {
+	if l.key.CapacityType == v1alpha1.Spot {
 		i.SpotRequest = c.id("sir")
 	}
-	first := Revision{At: now, State: Pending, LaunchTime: now, Tags: tags}
+	for _, nic := range l.data.Interfaces {
+		i.Public = i.Public || (nic.DeviceIndex == 0 && nic.AssociatePublicIPAddress != nil && *nic.AssociatePublicIPAddress)
+	}
+	_, i.Mute = c.fate(l.key, l.zone, script.Mute)
+	if a, late := c.fate(l.key, l.zone, script.Slow); late {
+		i.Late = a.By
+	}
+	first := Revision{At: now, State: Pending, LaunchTime: now, Tags: tags, PublicIP: c.publicIP(i)}
 	if i.SpotRequest != "" {
 		first.Spot = spotState(spotFulfilled, now)
 	}
 	i.revisions = []Revision{first}
 	c.instances[i.ID] = i
 	c.order = append(c.order, i)
-	c.usedVCPUs[i.CapacityType] += i.Type.VCPU
+	used := c.used[i.CapacityType]
+	used.vcpus += i.Type.VCPU
+	used.instances++
+	c.used[i.CapacityType] = used
+	c.tell(StateChange, i)
 	c.boot(i)
 	return i
+}
+
+// address takes an address for a launch: where a script wants it, that of the machine of the subnet that went last, and
+// with it its name.
+func (c *Cloud) address(l launch) netip.Addr {
+	last := l.subnet.last
+	if last.IsValid() && !l.subnet.held[last] {
+		if _, again := c.fate(l.key, l.zone, script.Reuse); again {
+			l.subnet.hold(last)
+			return last
+		}
+	}
+	return l.subnet.take()
+}
+
+// publicIP is a public address for an instance that is to have one: of the range that is set aside for benchmarks, which
+// leads nowhere (RFC 2544).
+func (c *Cloud) publicIP(i *Instance) string {
+	if !i.Public {
+		return ""
+	}
+	c.public++
+	n := c.public % (1 << 17)
+	return netip.AddrFrom4([4]byte{198, byte(18 + n>>16), byte(n >> 8), byte(n)}).String()
 }
 
 // privateDNS is the IP-based name of a machine

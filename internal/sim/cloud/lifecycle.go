@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"floe.dev/floe/api/v1alpha1"
-	"floe.dev/floe/internal/sim/query"
 )
 
 // Power tells of a machine that is switched on, off, or gone for good.
@@ -14,8 +13,9 @@ type Power struct {
 	At    time.Time
 	// Boot counts how often it was switched on, from 1.
 	Boot int
-	// Resumed is true where it comes back with its memory as it was.
+	// Resumed is true where it comes back with its memory as it was, which takes until Loaded.
 	Resumed bool
+	Loaded  time.Time
 	// Stopping is true where it is off because it is stopped or hibernated, and not on its way out.
 	Stopping bool
 }
@@ -39,109 +39,34 @@ type Change struct {
 var (
 	userShutdown  = Reason{"Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"}
 	userHibernate = Reason{"Client.UserInitiatedHibernate", "Client.UserInitiatedHibernate: User initiated hibernate"}
+	// docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html
+	spotTermination = Reason{"Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination"}
+	scheduledStop   = Reason{"Server.ScheduledStop", "Server.ScheduledStop: Stopped due to scheduled retirement"}
 )
 
 // Terminate ends instances. An unknown one fails the whole call.
 func (c *Cloud) Terminate(ids []string) ([]Change, error) {
-	return c.change(ids, func(i *Instance) error { return nil }, func(i *Instance) {
-		switch i.now().State {
-		case ShuttingDown, Terminated:
-			return
-		}
-		off := i.now().State != Stopped
-		c.transit(i, ShuttingDown, userShutdown)
-		if off {
-			c.notify(i, PowerOff)
-		}
-		c.later(i, c.cfg.Latencies.ShuttingDown, func() {
-			c.transit(i, Terminated, userShutdown)
-			c.notify(i, PowerGone)
-		})
-	})
+	return c.change(ids, func(*Instance) error { return nil }, func(i *Instance) { c.end(i, userShutdown, spotByUser) })
 }
 
-// Stop stops instances. Where hibernate is true, their memory is kept, which only those can do that were launched for it;
-// force cuts the power instead of asking the system.
-func (c *Cloud) Stop(ids []string, hibernate, force bool) ([]Change, error) {
-	check := func(i *Instance) error {
-		switch {
-		case i.CapacityType == v1alpha1.Spot:
-			// docs.aws.amazon.com/AWSEC2/latest/UserGuide/stop-spot-instances.html: only persistent requests.
-			return query.Errorf("UnsupportedOperation", "You can't stop the Spot Instance '%s' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.", i.ID)
-		case hibernate && !i.Hibernation:
-			return query.Errorf("UnsupportedHibernationConfiguration", "The instance '%s' is not configured for hibernation", i.ID)
-		}
-		switch i.now().State {
-		case Running, Stopping, Stopped:
-			return nil
-		default:
-			return incorrectState(i, "stopped")
-		}
+// end lets an instance go for good. c.mu is held.
+func (c *Cloud) end(i *Instance, reason Reason, spotCode string) {
+	switch i.now().State {
+	case ShuttingDown, Terminated:
+		return
 	}
-	return c.change(ids, check, func(i *Instance) {
-		if i.now().State != Running {
-			return
-		}
-		reason := userShutdown
-		if hibernate {
-			reason = userHibernate
-		}
-		i.hibernate = hibernate
-		c.transit(i, Stopping, reason)
+	off := i.now().State != Stopped
+	if i.SpotRequest != "" {
+		i.revise(c.Now(), func(rev *Revision) { rev.Spot = spotState(spotCode, rev.At) })
+	}
+	c.transit(i, ShuttingDown, reason)
+	if off {
 		c.notify(i, PowerOff)
-		c.later(i, c.cfg.Latencies.Stopping, func() { c.transit(i, Stopped, reason) })
-	})
-}
-
-// Start starts stopped instances. All of them start or none does.
-func (c *Cloud) Start(ids []string) ([]Change, error) {
-	vcpus := map[v1alpha1.CapacityType]int{}
-	wanted := map[poolKey]int{}
-	check := func(i *Instance) error {
-		switch i.now().State {
-		case Pending, Running:
-			return nil
-		case Stopped:
-		default:
-			return incorrectState(i, "started")
-		}
-		vcpus[i.CapacityType] += i.Type.VCPU
-		if c.allowed(i.CapacityType, vcpus[i.CapacityType], 1) == 0 {
-			return quotaExceeded(i.CapacityType, c.cfg.Quotas)
-		}
-		wanted[i.pool()]++
-		if c.pools.free(i.pool(), wanted[i.pool()]) < wanted[i.pool()] {
-			return insufficientCapacity(i.Type.Name, i.Zone)
-		}
-		return nil
 	}
-	return c.change(ids, check, func(i *Instance) {
-		if i.now().State != Stopped {
-			return
-		}
-		c.pools.take(i.pool(), 1)
-		c.transit(i, Pending, Reason{})
-		c.boot(i)
+	c.later(i, c.cfg.Latencies.ShuttingDown, func() {
+		c.transit(i, Terminated, reason)
+		c.notify(i, PowerGone)
 	})
-}
-
-// Reboot restarts the systems of running instances.
-func (c *Cloud) Reboot(ids []string) error {
-	check := func(i *Instance) error {
-		if i.now().State != Running {
-			return incorrectState(i, "rebooted")
-		}
-		return nil
-	}
-	_, err := c.change(ids, check, func(i *Instance) {
-		i.boots++
-		c.emit(Power{Facts: &i.Facts, State: PowerOn, At: c.Now(), Boot: i.boots})
-	})
-	return err
-}
-
-func incorrectState(i *Instance, verb string) error {
-	return query.Errorf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s: it is %s.", i.ID, verb, i.now().State)
 }
 
 // change looks all instances up and checks them, then does it to each.
@@ -170,14 +95,22 @@ func (c *Cloud) change(ids []string, check func(*Instance) error, do func(*Insta
 
 // boot lets a pending instance come up.
 func (c *Cloud) boot(i *Instance) {
-	resumed := i.hibernate
-	i.hibernate = false
+	resumed := i.memory && c.keeps(i)
+	i.memory = false
 	if !resumed {
 		i.boots++
 	}
 	c.later(i, c.cfg.Latencies.Pending, func() {
+		now := c.Now()
 		c.transit(i, Running, Reason{})
-		c.emit(Power{Facts: &i.Facts, State: PowerOn, At: c.Now(), Boot: i.boots, Resumed: resumed})
+		p := Power{Facts: &i.Facts, State: PowerOn, At: now, Boot: i.boots, Resumed: resumed}
+		if i.upSince = now; resumed {
+			p.Loaded = now.Add(c.scaled(c.imageTime(i)))
+			i.resumed = p.Loaded
+		} else {
+			i.booted = now
+		}
+		c.emit(p)
 	})
 }
 
@@ -199,26 +132,34 @@ func (c *Cloud) later(i *Instance, d time.Duration, step func()) {
 	})
 }
 
+// transit brings an instance into another state, with all that this means for quotas, capacity and addresses. What a
+// start takes of the market is taken before it.
 func (c *Cloud) transit(i *Instance, to State, reason Reason) {
-	was := counts(i.now().State)
+	was, is := counts(i.now().State), counts(to)
 	i.set(c.Now(), to, reason)
-	c.count(i, was, counts(to))
-}
-
-// counts says whether an instance in that state counts against the vCPU quota
-// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html: running instances).
-func counts(s State) bool { return s == Pending || s == Running }
-
-func (c *Cloud) count(i *Instance, was, is bool) {
+	used := c.used[i.CapacityType]
 	switch {
 	case is && !was:
-		c.usedVCPUs[i.CapacityType] += i.Type.VCPU
+		used.vcpus += i.Type.VCPU
+		used.instances++
 	case was && !is:
-		c.usedVCPUs[i.CapacityType] -= i.Type.VCPU
+		used.vcpus -= i.Type.VCPU
+		used.instances--
+		c.market.Leave(i.offering())
 	}
-	if i.now().State == Terminated {
+	c.used[i.CapacityType] = used
+	rev := &i.revisions[len(i.revisions)-1]
+	switch to {
+	case Pending:
+		rev.PublicIP = c.publicIP(i)
+	case Stopped, ShuttingDown:
+		// docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html, "Public IPv4 addresses"
+		rev.PublicIP = ""
+	case Terminated:
 		c.subnets[i.SubnetID].release(i.addr)
 	}
+	rev.Impaired = rev.Impaired && to == Running
+	c.tell(StateChange, i)
 }
 
 func (c *Cloud) notify(i *Instance, s PowerState) {
@@ -231,4 +172,5 @@ func (c *Cloud) emit(p Power) {
 	}
 }
 
-func (i *Instance) pool() poolKey { return poolKey{i.Type.Name, i.Zone.ID, i.CapacityType} }
+// spot says whether an instance is one.
+func (i *Instance) spot() bool { return i.CapacityType == v1alpha1.Spot }

@@ -66,6 +66,7 @@ func (c *Cloud) Run(r RunRequest) ([]Snapshot, error) {
 	if err := checkData(r.Data); err != nil {
 		return nil, err
 	}
+	defer c.market.Trade()()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l, err := c.resolveRun(r)
@@ -85,6 +86,7 @@ func (c *Cloud) Run(r RunRequest) ([]Snapshot, error) {
 	if n < r.MinCount {
 		return nil, obstacle
 	}
+	c.market.Take(l.key, n)
 	l.reservation, l.token, l.action = c.id("r"), r.Token, "RunInstances"
 	list := make([]Snapshot, 0, n)
 	use := tokenUse{digest: r.Digest}

@@ -31,15 +31,15 @@ var spotStatuses = map[string]string{
 	spotByUser:      "Spot Instance terminated due to user-initiated termination.",
 	ReclaimCapacity: "Your Spot Instance was terminated because there is no longer enough Spot capacity available.",
 	ReclaimPrice:    "Your Spot Instance was terminated because the Spot price exceeded your maximum price.",
-	spotBySchedule:  "Your Spot Instance was terminated because of a scheduled event of its host.",
+	spotByService:   "Your Spot Instance was terminated because of a scheduled event of its host.",
 }
 
 // Status codes of spot requests.
 const (
-	spotFulfilled  = "fulfilled"
-	spotMarked     = "marked-for-termination"
-	spotByUser     = "instance-terminated-by-user"
-	spotBySchedule = "instance-terminated-by-service"
+	spotFulfilled = "fulfilled"
+	spotMarked    = "marked-for-termination"
+	spotByUser    = "instance-terminated-by-user"
+	spotByService = "instance-terminated-by-service"
 	// ReclaimCapacity and ReclaimPrice are why EC2 takes a spot instance back.
 	ReclaimCapacity = "instance-terminated-no-capacity"
 	ReclaimPrice    = "instance-terminated-by-price"

@@ -58,6 +58,7 @@ type Subnet struct {
 
 	held map[netip.Addr]bool
 	next netip.Addr
+	last netip.Addr // given back
 }
 
 // Image is an AMI.
@@ -171,17 +172,22 @@ func (s *Subnet) take() netip.Addr {
 			continue
 		}
 		if !s.held[addr] {
-			s.held[addr] = true
-			s.Free--
+			s.hold(addr)
 			return addr
 		}
 	}
+}
+
+func (s *Subnet) hold(addr netip.Addr) {
+	s.held[addr] = true
+	s.Free--
 }
 
 // release gives an address back.
 func (s *Subnet) release(addr netip.Addr) {
 	delete(s.held, addr)
 	s.Free++
+	s.last = addr
 }
 
 // first is the first address that an instance can have.

@@ -8,6 +8,33 @@
 //	[at DURATION] deny ACTION                               UnauthorizedOperation from then on
 //	[at DURATION] allow ACTION                              takes deny back
 //
+// What is done to so many of the machines that there are, the oldest first, or to "all" of them (CT is spot, on-demand or *):
+//
+//	[at DURATION] reclaim TYPE CT ZONE: N [for price]       EC2 takes spot machines back, with two minutes' warning
+//	[at DURATION] rebalance TYPE CT ZONE: N                 it says that spot machines are at risk
+//	[at DURATION] forge TYPE CT ZONE: N [as ACCOUNT]        somebody sends a warning that is none
+//	[at DURATION] retire TYPE CT ZONE: N [in 336h]          AWS Health announces the end of their hardware, which comes
+//	[at DURATION] silence TYPE CT ZONE: N                   they hang; EC2 calls them running, and impaired
+//	[at DURATION] restore TYPE CT ZONE: N                   they go on
+//
+// and to the next N machines, or "all" that come:
+//
+//	[at DURATION] mute TYPE CT ZONE: N                      they never register
+//	[at DURATION] slow TYPE CT ZONE: N by 10m               they register so much later
+//	[at DURATION] reuse TYPE CT ZONE: N                     each gets the address and name of the machine that went last
+//
+// Hardware that spot and on-demand machines of all accounts share, N of each type in each zone; on-demand comes first:
+//
+//	[at DURATION] share TYPE * ZONE: N|unlimited
+//
+// What happens to the next N (1) events of a kind, which is interruption, rebalance, state, health or *:
+//
+//	[at DURATION] event KIND [N] late 45s                   it comes so much later
+//	[at DURATION] event KIND [N] twice                      it comes two times
+//	[at DURATION] event KIND [N] reordered                  it comes after the next one
+//	[at DURATION] event KIND [N] lost                       it does not come
+//	[at DURATION] event KIND [N] malformed                  half of it comes
+//
 // TYPE and ZONE may hold * and ?; a zone is a name or an ID. Empty lines and lines that begin with # say nothing.
 package script
 
@@ -30,6 +57,8 @@ type Line struct {
 	Capacity *Capacity
 	Throttle *Throttle
 	Fault    *Fault
+	Act      *Act
+	Mishap   *Mishap
 }
 
 // Where is a set of offerings, by patterns.
@@ -123,6 +152,12 @@ func parseLine(words string) (Line, error) {
 	if m := offeringForm.FindStringSubmatch(words); m != nil {
 		return line, line.offering(m)
 	}
+	if m := actForm.FindStringSubmatch(words); m != nil {
+		return line, line.act(m)
+	}
+	if m := eventForm.FindStringSubmatch(words); m != nil {
+		return line, line.mishap(m)
+	}
 	if m := loseForm.FindStringSubmatch(words); m != nil {
 		count, err := countOf(m[2])
 		line.Fault = &Fault{Kind: LoseAnswer, Action: m[1], Count: count}
@@ -137,7 +172,7 @@ func parseLine(words string) (Line, error) {
 		line.Fault = &Fault{Kind: FaultKind(m[1]), Action: m[2]}
 		return line, nil
 	}
-	return line, fmt.Errorf(`want "[at 30s] c5.* spot eu-west-1a: 0", "throttle c5.* spot *: 2", "lose answer of CreateFleet 1", "refuse RunInstances 2 with InternalError", "deny RunInstances" or "allow RunInstances"`)
+	return line, fmt.Errorf(`want "[at 30s] c5.* spot eu-west-1a: 0", "throttle c5.* spot *: 2", "lose answer of CreateFleet 1", "refuse RunInstances 2 with InternalError", "deny RunInstances", "allow RunInstances", "reclaim c5.* spot eu-west-1a: 3" (or rebalance, forge, retire, silence, restore, mute, slow, reuse, share) or "event interruption 2 late 45s"`)
 }
 
 func (l *Line) offering(m []string) error {
