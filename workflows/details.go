@@ -62,6 +62,9 @@ func nodeDetails(v contract.NodeView) string {
 	sayf(&b, "**%s** since %s. Node %s on `%s`: %s %s in %s at $%.4f/h, pool `%s`.",
 		v.Phase, v.Since[v.Phase].UTC().Format(time.RFC3339), name, v.Instance.ID,
 		v.Instance.CapacityType, v.Instance.InstanceType, v.Instance.Zone, v.Instance.USDPerHour, v.Pool)
+	if v.Hold != nil {
+		b.WriteString("\n\nIt is " + v.Hold.String() + ".")
+	}
 	if v.Reason != "" {
 		b.WriteString("\n\nIt leaves because " + v.Reason + ".")
 	}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -28,7 +29,8 @@ type node struct {
 	state contract.NodeState
 	info  *workflow.Info
 
-	observed, drains, terminates, force workflow.ReceiveChannel
+	observed, force workflow.ReceiveChannel
+	asked           []askedBySignal
 
 	forced bool
 	turns  int
@@ -75,8 +77,9 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 		return workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
 	}
 	n.observed = signal(contract.SignalObserved, "What the watcher saw of the Node or of the instance.")
-	n.drains = signal(contract.SignalDrain, `Empty the node and keep it cordoned: {"request": "…", "reason": "…"}`)
-	n.terminates = signal(contract.SignalTerminate, `Drain, then terminate: {"request": "…", "reason": "…"}`)
+	for _, o := range operations {
+		n.asked = append(n.asked, askedBySignal{o.kind, signal(o.kind, o.description+": "+o.payload)})
+	}
 	n.force = signal(contract.SignalForceContinueAsNew, "Continue as new at the next chance; the operator's lever.")
 	return n, n.handlers(ctx)
 }
@@ -84,7 +87,7 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 // adopt takes over what is known of the instance's former life.
 func (n *node) adopt(a contract.Adoption) {
 	n.state.Node, n.state.Drains, n.state.Revision = a.Node, a.Drains, a.Revision
-	n.state.Notes = append(n.state.Notes, "Adopted by the sweep: "+a.Reason+".")
+	n.remember("Adopted by the sweep: " + a.Reason + ".")
 }
 
 func (n *node) handlers(ctx workflow.Context) error {
@@ -93,16 +96,13 @@ func (n *node) handlers(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, update := range []struct{ kind, description string }{
-		{contract.UpdateDrain, "Empty the node and keep it cordoned."},
-		{contract.UpdateTerminate, "Drain, then terminate."},
-	} {
-		kind := update.kind
-		handle := func(_ workflow.Context, op contract.Operation) (contract.OperationResult, error) {
-			return n.accept(kind, op), nil
+	for _, o := range operations {
+		handle := func(ctx workflow.Context, op contract.Operation) (contract.OperationResult, error) {
+			return n.accept(ctx, o.kind, op), nil
 		}
-		if err := workflow.SetUpdateHandlerWithOptions(ctx, kind, handle, workflow.UpdateHandlerOptions{
-			Description: update.description, Validator: func(op contract.Operation) error { return n.refuses(kind, op) },
+		if err := workflow.SetUpdateHandlerWithOptions(ctx, o.kind, handle, workflow.UpdateHandlerOptions{
+			Description: o.description + ": " + o.payload,
+			Validator:   func(ctx workflow.Context, op contract.Operation) error { return n.refuses(ctx, o.kind, op) },
 		}); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 	n.record.run(ctx)
 	n.save() // an adopted node may be past its first phase in a moment
 	for {
-		n.hear()
+		n.hear(ctx)
 		step := lifecycle.Next(n.state, workflow.Now(ctx), n.registerBy())
 		n.enter(ctx, step)
 		n.save()
@@ -194,7 +194,7 @@ func (n *node) register(ctx workflow.Context) {
 	if err == nil {
 		n.state.Registered, n.state.Node, n.state.StartupTaints, n.state.Trouble = true, &result.Node, result.StartupTaints, ""
 		if result.Unguarded {
-			n.state.Notes = append(n.state.Notes, "The Node came without the taint floe.dev/unregistered: pods may have slipped in before the pool's labels and taints were on. Put --register-with-taints=floe.dev/unregistered=true:NoExecute into the launch template's user data.")
+			n.remember("The Node came without the taint floe.dev/unregistered: pods may have slipped in before the pool's labels and taints were on. Put --register-with-taints=floe.dev/unregistered=true:NoExecute into the launch template's user data.")
 		}
 		return
 	}
@@ -251,22 +251,24 @@ func (n *node) registerBy() time.Time {
 }
 
 func (n *node) heard() bool {
-	return n.observed.Len() > 0 || n.drains.Len() > 0 || n.terminates.Len() > 0 || n.force.Len() > 0
+	return n.observed.Len() > 0 || n.force.Len() > 0 ||
+		slices.ContainsFunc(n.asked, func(a askedBySignal) bool { return a.channel.Len() > 0 })
 }
 
 func (n *node) full() bool {
 	return n.forced || n.info.GetContinueAsNewSuggested() || (n.in.MaxTurns > 0 && n.turns >= n.in.MaxTurns)
 }
 
-// hear drains every signal into the state.
-func (n *node) hear() {
+// hear drains every signal into the state. What was seen comes first, so that an operation meets the node as it is.
+func (n *node) hear(ctx workflow.Context) {
 	drain(n.observed, func(o contract.Observation) {
 		if ledger.FirstSight(&n.state.Seen, o.Key) {
 			n.observe(o)
 		}
 	})
-	drain(n.drains, func(op contract.Operation) { n.ask(contract.SignalDrain, op) })
-	drain(n.terminates, func(op contract.Operation) { n.ask(contract.SignalTerminate, op) })
+	for _, a := range n.asked {
+		drain(a.channel, func(op contract.Operation) { n.ask(ctx, a.kind, op) })
+	}
 	drain(n.force, func(struct{}) { n.forced = true })
 }
 
@@ -292,11 +294,20 @@ func (n *node) view() contract.NodeView {
 	instance := n.in.Instance
 	instance.State = n.state.Instance // what it was at launch tells a reader nothing
 	return contract.NodeView{
-		Cluster: n.in.Cluster, Pool: n.in.Pool, Instance: instance,
+		Cluster: n.in.Cluster, Pool: n.in.Pool, Instance: instance, InstanceState: n.state.Instance,
 		ScaleUp: n.in.ScaleUp, Plan: n.in.Plan, NodeState: n.state,
 	}
 }
 
 func (n *node) describe(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, nodeDetails(n.view())) }
+
+// mostNotes is how many notes a node keeps: a life of months may see many operations.
+const mostNotes = 50
+
+// remember adds a note to the node's story; the oldest goes where there are too many.
+func (n *node) remember(note string) {
+	n.state.Notes = append(n.state.Notes, note)
+	n.state.Notes = n.state.Notes[max(0, len(n.state.Notes)-mostNotes):]
+}
 
 func (n *node) id() string { return fmt.Sprintf("%s/%s", n.in.Cluster, n.in.Instance.ID) }

@@ -20,7 +20,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 	if step.Act == lifecycle.Leave {
 		if n.state.Node != nil && n.state.Node.Exists {
 			if _, err := n.drained(ctx, op); err != nil {
-				n.state.Notes = append(n.state.Notes, "The drain failed: "+words(err))
+				n.remember("The drain failed: " + words(err))
 			}
 		}
 		n.terminate(ctx)
@@ -35,7 +35,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.ProvisionerID(n.in.Cluster), "", contract.SignalGone, contract.Gone{
 		Key: n.info.WorkflowExecution.ID + "/gone", Instance: n.in.Instance.ID, Reason: n.state.Reason,
 	}))
-	n.reply(ctx, op, "terminated")
+	n.reply(ctx, op, true, "terminated")
 	n.save()
 	n.describe(ctx)
 	for _, signal := range n.told {
@@ -43,7 +43,9 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 			workflow.GetLogger(ctx).Info("nobody took the news that this node is gone", "error", err)
 		}
 	}
-	if err := workflow.Await(ctx, n.record.idle); err != nil {
+	// Canceled from here on, it waits all the same: all else is done, and nobody would write this node's end after it.
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	if err := workflow.Await(detached, n.record.idle); err != nil {
 		return nil, err
 	}
 	view := n.view()
@@ -69,7 +71,7 @@ func (n *node) awaitGone(ctx workflow.Context) {
 			return
 		}
 		if heard {
-			n.hear()
+			n.hear(ctx)
 			continue
 		}
 		o := quick(contract.AWSTaskQueue(n.in.Account, n.in.Region, contract.ClassRead), "look at the instance again")

@@ -11,48 +11,103 @@ import (
 	"floe.dev/floe/internal/ledger"
 )
 
+// operation is something that a Node may be asked to do, by update or by signal.
+type operation struct{ kind, description, payload string }
+
+// operations are all there are, in the order in which signals that came together are taken: a hold counts before
+// whatever came beside it.
+var operations = []operation{
+	{contract.SignalRelease, "Let a held node go again", `{"by": "…", "reason": "…"}`},
+	{contract.SignalHold, "Keep the node from leaving voluntarily", `{"by": "…", "reason": "…", "for": "4h"}`},
+	{contract.SignalDrain, "Empty the node and keep it cordoned", `{"request": "…", "reason": "…", "force": false}`},
+	{contract.SignalTerminate, "Drain, then terminate", `{"request": "…", "reason": "…", "force": false}`},
+}
+
+// askedBySignal is the channel of one operation.
+type askedBySignal struct {
+	kind    string
+	channel workflow.ReceiveChannel
+}
+
 // refuses says why an operation cannot be taken now: one at a time, and a drain under way may be followed only by the
-// same request again.
-func (n *node) refuses(kind string, op contract.Operation) error {
-	switch now := n.state.Operation; {
-	case n.state.Phase == contract.PhaseTerminating || n.state.Phase == contract.PhaseTerminated:
+// same request again. On a held node none begins unless it is forced.
+func (n *node) refuses(ctx workflow.Context, kind string, op contract.Operation) error {
+	now := n.state.Operation
+	busy := func(format string, args ...any) error {
+		return temporal.NewApplicationError(fmt.Sprintf(format, args...), contract.ErrBusy)
+	}
+	switch {
+	case kind == contract.UpdateRelease:
+		return nil
+	case n.leaving():
 		if kind == contract.UpdateTerminate {
 			return nil // it leaves already
 		}
-		return temporal.NewApplicationError(fmt.Sprintf("the node leaves already: %s", n.state.Reason), contract.ErrBusy)
-	case kind == contract.UpdateDrain && (n.state.Node == nil || !n.state.Node.Exists):
-		return temporal.NewApplicationError("there is no Node to drain yet; terminate gives the machine back", contract.ErrBusy)
-	case now == nil, now.Kind == kind, now.Kind == contract.SignalDrain && kind == contract.UpdateTerminate:
+		return busy("the node leaves already: %s", n.state.Reason)
+	case kind == contract.UpdateHold && op.For.Duration < 0:
+		return temporal.NewApplicationError(fmt.Sprintf("for: %s is in the past; give a duration such as 4h, or leave it out", op.For.Duration), contract.ErrInvalidInput)
+	case kind == contract.UpdateHold && now != nil && now.Kind == contract.SignalTerminate:
+		return busy("the node is about to leave: %s", now.Reason)
+	case kind == contract.UpdateHold:
 		return nil
-	default:
-		return temporal.NewApplicationError(fmt.Sprintf("the node is busy with %s (%s); ask again when it is done", now.Kind, now.Reason), contract.ErrBusy)
+	case kind == contract.UpdateDrain && (n.state.Node == nil || !n.state.Node.Exists):
+		return busy("there is no Node to drain yet; terminate gives the machine back")
+	case now != nil && now.Kind == kind:
+		return nil // it is under way already
 	}
+	if why := n.held(ctx, op); why != "" {
+		return temporal.NewApplicationError(why, contract.ErrHeld)
+	}
+	if now == nil || now.Kind == contract.SignalDrain && kind == contract.UpdateTerminate {
+		return nil
+	}
+	return busy("the node is busy with %s (%s); ask again when it is done", now.Kind, now.Reason)
+}
+
+func (n *node) leaving() bool {
+	return n.state.Phase == contract.PhaseTerminating || n.state.Phase == contract.PhaseTerminated
 }
 
 // accept takes an operation that was not refused.
-func (n *node) accept(kind string, op contract.Operation) contract.OperationResult {
+func (n *node) accept(ctx workflow.Context, kind string, op contract.Operation) contract.OperationResult {
 	result := contract.OperationResult{Request: op.Request, Accepted: true, Phase: n.state.Phase, Watch: n.info.WorkflowExecution.ID}
 	repeated := op.Request != "" && !ledger.FirstSight(&n.state.Seen, kind+"/"+op.Request)
-	leaving := n.state.Phase == contract.PhaseTerminating || n.state.Phase == contract.PhaseTerminated
 	switch {
 	case repeated:
 		result.Message = "this request was taken before"
-	case leaving:
+	case n.leaving():
 		result.Message = "the node leaves already: " + n.state.Reason
+	case kind == contract.UpdateHold:
+		result.Message = n.hold(ctx, op)
+	case kind == contract.UpdateRelease:
+		result.Message = n.release(ctx, op)
 	case n.state.Operation != nil && n.state.Operation.Kind == kind:
 		result.Message = kind + " is under way already"
 	default:
+		result.Message = kind + " begins"
+		if now := workflow.Now(ctx); n.state.Hold.Lasts(now) {
+			result.Message += " by force: the node is " + n.state.Hold.String()
+		}
 		op.Kind = kind
 		n.state.Operation = &op
-		result.Message = kind + " begins"
 	}
+	n.describe(ctx)
 	return result
 }
 
-// ask is accept for signals: a refusal goes to the reply address, if there is one.
-func (n *node) ask(kind string, op contract.Operation) {
-	if n.refuses(kind, op) == nil {
-		n.accept(kind, op)
+// ask is accept for signals. The answer goes to the reply address, if there is one: at once, or where an operation
+// begins, when it is done.
+func (n *node) ask(ctx workflow.Context, kind string, op contract.Operation) {
+	if (kind == contract.SignalHold || kind == contract.SignalRelease) && !takesHolds(ctx) {
+		return
+	}
+	if err := n.refuses(ctx, kind, op); err != nil {
+		n.reply(ctx, op, false, words(err))
+		return
+	}
+	before := n.state.Operation
+	if result := n.accept(ctx, kind, op); n.state.Operation == before {
+		n.reply(ctx, op, true, result.Message)
 	}
 }
 
@@ -64,8 +119,8 @@ func (n *node) drain(ctx workflow.Context) {
 	if err != nil {
 		note = fmt.Sprintf("A drain by request (%s) failed: %s", op.Reason, words(err))
 	}
-	n.state.Notes = append(n.state.Notes, note)
-	n.reply(ctx, op, note)
+	n.remember(note)
+	n.reply(ctx, op, true, note)
 	if n.state.Operation != nil && n.state.Operation.Kind == contract.SignalDrain {
 		n.state.Operation = nil // else a terminate came meanwhile
 	}
@@ -93,11 +148,11 @@ func (n *node) drained(ctx workflow.Context, op contract.Operation) (contract.Dr
 }
 
 // reply answers whoever asked by signal.
-func (n *node) reply(ctx workflow.Context, op contract.Operation, message string) {
+func (n *node) reply(ctx workflow.Context, op contract.Operation, accepted bool, message string) {
 	if op.ReplyTo == nil {
 		return
 	}
 	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, op.ReplyTo.WorkflowID, "", op.ReplyTo.Signal, contract.OperationResult{
-		Request: op.Request, Accepted: true, Phase: n.state.Phase, Watch: n.info.WorkflowExecution.ID, Message: message,
+		Request: op.Request, Accepted: accepted, Phase: n.state.Phase, Watch: n.info.WorkflowExecution.ID, Message: message,
 	}))
 }

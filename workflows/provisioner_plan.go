@@ -34,7 +34,7 @@ func (p *provisioner) plan(ctx workflow.Context) {
 
 	traced := workflow.WithValue(ctx, contract.TraceKey, demand.Trace)
 	digest, err := planActivity.run(traced, planning(contract.KubeTaskQueue(p.in.Cluster), "plan "+id), contract.PlanInput{
-		Cluster: p.in.Cluster, Plan: id, Watermark: demand.Watermark, Ledger: p.state.Ledger, Trace: demand.Trace,
+		Cluster: p.in.Cluster, Plan: id, Watermark: demand.Watermark, Ledger: p.state.Ledger,
 	})
 	now = workflow.Now(ctx)
 	if err != nil {

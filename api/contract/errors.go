@@ -22,4 +22,7 @@ const (
 	ErrUnavailable = "Unavailable"
 	// ErrBusy: the workflow handles another operation or is about to continue as new; ask again.
 	ErrBusy = "Busy"
+	// ErrHeld: a person holds the node, so that nothing voluntary begins on it; the message says who, until when, why,
+	// and how to release it.
+	ErrHeld = "Held"
 )

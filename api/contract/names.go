@@ -28,6 +28,10 @@ const (
 	// which cannot send updates.
 	SignalDrain     = "drain"
 	SignalTerminate = "terminate"
+	// SignalHold and SignalRelease (Operation) keep a Node from leaving voluntarily, and let it go again. The same words
+	// as the updates.
+	SignalHold    = "hold"
+	SignalRelease = "release"
 	// SignalSkipStep (SkipStep) tells a ScaleUp not to try a step of its chain (any more).
 	SignalSkipStep = "skip-step"
 	// SignalForceContinueAsNew (no payload) is the operator's lever on every entity workflow.
@@ -41,6 +45,10 @@ const (
 	// UpdateDrain and UpdateTerminate (Operation) ask a Node to leave; answer OperationResult once accepted.
 	UpdateDrain     = "drain"
 	UpdateTerminate = "terminate"
+	// UpdateHold (Operation) keeps a Node from leaving voluntarily until Operation.For is over or UpdateRelease comes;
+	// answer OperationResult. A second hold takes the place of the first.
+	UpdateHold    = "hold"
+	UpdateRelease = "release"
 )
 
 // Queries.

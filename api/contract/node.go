@@ -1,7 +1,10 @@
 package contract
 
 import (
+	"cmp"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Phase of a node's life. internal/lifecycle holds the lawful transitions.
@@ -52,13 +55,47 @@ type NodeState struct {
 	// Operation under way: drain or terminate, and why.
 	Operation *Operation `json:"operation,omitempty"`
 	Drains    int        `json:"drains,omitempty"`
+	// Hold that was put on the node last, also where its end has passed since: ask Hold.Lasts.
+	Hold *Hold `json:"hold,omitempty"`
 	// Reason the node leaves or left.
 	Reason  string `json:"reason,omitempty"`
 	Trouble string `json:"trouble,omitempty"`
-	// Notes worth a reader's attention: "came without floe.dev/unregistered".
+	// Notes worth a reader's attention, the oldest first, at most 50: "came without floe.dev/unregistered".
 	Notes    []string `json:"notes,omitempty"`
 	Revision int64    `json:"revision"` // of the store's record
 	Seen     []string `json:"seen,omitempty"`
+}
+
+// Hold keeps voluntary leaving from beginning on a node: Floe's own choices (return to spot, consolidation, expiry, what
+// came too much), and drain and terminate by hand, unless forced. A reclaim and a machine that is gone are never held.
+type Hold struct {
+	// By says who asked: alice@laptop.
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+	// Until is when the hold ends by itself; zero: when it is released. No timer ends it, it is compared with the time of
+	// whoever asks.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Lasts reports whether the hold is on at now. A nil Hold is not.
+func (h *Hold) Lasts(now time.Time) bool {
+	return h != nil && (h.Until.IsZero() || now.Before(h.Until))
+}
+
+// String says in words who holds the node, until when, and why: "held by alice@laptop until 2026-07-01T12:00:00Z:
+// upgrade".
+func (h *Hold) String() string {
+	words := "held by " + cmp.Or(h.By, "an unnamed hand")
+	if h.Until.IsZero() {
+		words += " until it is released"
+	} else {
+		words += " until " + h.Until.UTC().Format(time.RFC3339)
+	}
+	if h.Reason != "" {
+		words += ": " + h.Reason
+	}
+	return words
 }
 
 // NodeView answers the query `life`, and is the workflow's result.
@@ -66,8 +103,11 @@ type NodeView struct {
 	Cluster  string   `json:"cluster"`
 	Pool     string   `json:"pool"`
 	Instance Instance `json:"instance"`
-	ScaleUp  string   `json:"scaleUp,omitempty"`
-	Plan     string   `json:"plan,omitempty"`
+	// InstanceState is EC2's latest word on the instance, or InstanceGone. In JSON it stands for NodeState.Instance,
+	// whose name Instance above takes.
+	InstanceState string `json:"instanceState,omitempty"`
+	ScaleUp       string `json:"scaleUp,omitempty"`
+	Plan          string `json:"plan,omitempty"`
 	NodeState
 }
 
@@ -103,16 +143,23 @@ type ReplyTo struct {
 	Signal     string `json:"signal"`
 }
 
-// Operation is the payload of drain and terminate.
+// Operation is the payload of drain, terminate, hold and release.
 type Operation struct {
 	// Request tells this request from every other; the same one twice is done once.
 	Request string `json:"request,omitempty"`
 	// Kind is set by the Node from the signal's or update's name.
 	Kind   string `json:"kind,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	// Deadline after which pods are deleted instead of evicted. Zero means the pool's drainTimeout.
+	// By says who asks, for whoever reads the node's life: alice@laptop.
+	By string `json:"by,omitempty"`
+	// Deadline of a drain or terminate, after which pods are deleted instead of evicted. Zero means the pool's
+	// drainTimeout.
 	Deadline time.Time `json:"deadline,omitzero"`
-	ReplyTo  *ReplyTo  `json:"replyTo,omitempty"`
+	// For is how long a hold lasts, from when the Node takes it: "4h". Left out: until it is released.
+	For metav1.Duration `json:"for,omitzero"`
+	// Force drains or terminates a node although it is held. For a person who means it: nothing of Floe's own sets it.
+	Force   bool     `json:"force,omitempty"`
+	ReplyTo *ReplyTo `json:"replyTo,omitempty"`
 }
 
 // OperationResult answers an Operation.

@@ -61,8 +61,7 @@ type PlanInput struct {
 	Watermark string        `json:"watermark,omitempty"`
 	Ledger    []LedgerEntry `json:"ledger,omitempty"`
 	// DryRun plans are not written to the store.
-	DryRun bool   `json:"dryRun,omitempty"`
-	Trace  string `json:"trace,omitempty"`
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // PlannedLaunch is one launch of a plan: Count machines alike.
