@@ -66,6 +66,8 @@ type Temporal struct {
 	Namespace string `koanf:"namespace"`
 	// Profile of temporal.toml.
 	Profile string `koanf:"profile"`
+	// UI is the URL of Temporal's pages, for people to look at workflows: http://127.0.0.1:8233. Empty: not known.
+	UI string `koanf:"ui"`
 }
 
 // Cluster returns the cluster of that name. An empty name means the only cluster there is.

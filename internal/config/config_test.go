@@ -25,7 +25,7 @@ accounts:
   - {name: main, region: eu-west-1, role: "arn:aws:iam::123456789012:role/floe", rates: {launch: 3}}
   - {name: us, region: us-gov-west-1, endpoint: "http://127.0.0.1:4566"}
 store: {uri: "mongodb://floe:secret@127.0.0.1:27017", database: nodes}
-temporal: {address: "127.0.0.1:7233", namespace: default}
+temporal: {address: "127.0.0.1:7233", namespace: default, ui: "http://127.0.0.1:8233"}
 describeLag: 5s
 `
 
@@ -55,7 +55,7 @@ func TestLoadFile(t *testing.T) {
 			{Name: "us", Region: "us-gov-west-1", Endpoint: "http://127.0.0.1:4566"},
 		},
 		Store:       config.Store{URI: "mongodb://floe:secret@127.0.0.1:27017", Database: "nodes"},
-		Temporal:    config.Temporal{Address: "127.0.0.1:7233", Namespace: "default"},
+		Temporal:    config.Temporal{Address: "127.0.0.1:7233", Namespace: "default", UI: "http://127.0.0.1:8233"},
 		DescribeLag: 5 * time.Second,
 	}, c)
 	require.EqualValues(t, 3, c.Accounts[0].Rate(contract.ClassLaunch))
@@ -109,6 +109,7 @@ func TestMistakes(t *testing.T) {
 		"region":                {"accounts: [{name: a, region: ireland}]", `accounts[0].region: "ireland" is no AWS region: give one such as eu-west-1`},
 		"role":                  {"accounts: [{name: a, region: eu-west-1, role: floe}]", `accounts[0].role: "floe" is not the ARN of an IAM role`},
 		"endpoint":              {"accounts: [{name: a, region: eu-west-1, endpoint: '127.0.0.1:1'}]", "accounts[0].endpoint"},
+		"temporal's pages":      {"temporal: {ui: '127.0.0.1:8233'}", `temporal.ui: "127.0.0.1:8233" is no http or https URL: give one such as http://127.0.0.1:8233`},
 		"rate":                  {"accounts: [{name: a, region: eu-west-1, rates: {launch: 0}}]", "accounts[0].rates.launch"},
 		"rate of no class":      {"accounts: [{name: a, region: eu-west-1, rates: {lunch: 1}}]", "accounts[0].rates.lunch: unknown API class"},
 		"account missing":       {"clusters: [{name: c}]", "clusters[0].account: no account named, and the configuration has 0"},

@@ -33,6 +33,7 @@ var settings = []struct{ key, env, flag, usage string }{
 	{"temporal.address", "FLOE_TEMPORAL_ADDRESS", "temporal-address", "Temporal frontend, host:port (default: TEMPORAL_ADDRESS, temporal.toml)"},
 	{"temporal.namespace", "FLOE_TEMPORAL_NAMESPACE", "temporal-namespace", "Temporal namespace (default: TEMPORAL_NAMESPACE, temporal.toml)"},
 	{"temporal.profile", "FLOE_TEMPORAL_PROFILE", "temporal-profile", "profile of temporal.toml (default: TEMPORAL_PROFILE)"},
+	{"temporal.ui", "FLOE_TEMPORAL_UI", "temporal-ui", "URL of Temporal's pages, to say where a workflow can be watched"},
 }
 
 // Flags adds the flags that Load reads: --config and one for each single value.
@@ -143,7 +144,7 @@ var fields = map[string][]string{
 	"clusters": {"name", "kubeconfig", "account"},
 	"accounts": {"name", "region", "role", "endpoint", "rates"},
 	"store":    {"uri", "database"},
-	"temporal": {"address", "namespace", "profile"},
+	"temporal": {"address", "namespace", "profile", "ui"},
 }
 
 // suggestion names the fields that there are where an unknown one was found: "clusters[0].nmae".

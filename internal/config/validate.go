@@ -52,6 +52,7 @@ func (c *Config) complete() error {
 		}
 	}
 	c.Store.validate(&p)
+	p.page("temporal.ui", c.Temporal.UI, "http://127.0.0.1:8233")
 	// A bare number would be nanoseconds.
 	if c.DescribeLag < time.Millisecond {
 		p.add("describeLag: %s is too short: give a duration with its unit, such as 60s", c.DescribeLag)
@@ -67,11 +68,7 @@ func (a Account) validate(p *problems, path string) {
 	if a.Role != "" && !roleOf.MatchString(a.Role) {
 		p.add("%s.role: %q is not the ARN of an IAM role: give arn:aws:iam::123456789012:role/NAME, or leave it out", path, a.Role)
 	}
-	if a.Endpoint != "" {
-		if u, err := url.Parse(a.Endpoint); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			p.add("%s.endpoint: %q is no http or https URL: give one such as http://127.0.0.1:4566, or leave it out", path, a.Endpoint)
-		}
-	}
+	p.page(path+".endpoint", a.Endpoint, "http://127.0.0.1:4566")
 	for class, rate := range a.Rates {
 		if !slices.Contains(contract.APIClasses, class) {
 			p.add("%s.rates.%s: unknown API class; the classes are %v", path, class, contract.APIClasses)
@@ -98,6 +95,16 @@ func (s Store) validate(p *problems) {
 type problems []error
 
 func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
+
+// page checks an address that may be left out.
+func (p *problems) page(path, address, example string) {
+	if address == "" {
+		return
+	}
+	if u, err := url.Parse(address); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		p.add("%s: %q is no http or https URL: give one such as %s, or leave it out", path, address, example)
+	}
+}
 
 func (p *problems) name(path, name string) {
 	if !nameOf.MatchString(name) {

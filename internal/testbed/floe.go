@@ -93,10 +93,14 @@ func (tb *Testbed) startFloe(ctx context.Context, name, program string, args, en
 	return p, nil
 }
 
-// Environment is what a client needs to talk to the testbed as its owner: KUBECONFIG, TEMPORAL_*, FLOE_CONFIG and
-// credentials that the simulated AWS takes.
+// Environment is what a client needs to talk to the testbed as its owner: KUBECONFIG, TEMPORAL_*, FLOE_CONFIG,
+// FLOE_TEMPORAL_UI where there is one, and credentials that the simulated AWS takes.
 func (tb *Testbed) Environment() []string {
-	return append(tb.clientEnvironment(), "KUBECONFIG="+tb.AdminKubeconfig, "FLOE_CONFIG="+tb.ConfigFile)
+	env := append(tb.clientEnvironment(), "KUBECONFIG="+tb.AdminKubeconfig, "FLOE_CONFIG="+tb.ConfigFile)
+	if tb.TemporalUI != "" {
+		env = append(env, "FLOE_TEMPORAL_UI="+tb.TemporalUI)
+	}
+	return env
 }
 
 // clientEnvironment lets Floe's programs find Temporal and talk to the simulated AWS, which never checks a secret.

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
+	"floe.dev/floe/internal/dial"
 	"floe.dev/floe/internal/testbed"
 )
 
@@ -226,7 +227,7 @@ func addresses(w io.Writer, tb *testbed.Testbed) {
 	fmt.Fprintf(w, `
 == What can be explored
 
-  Temporal UI      %s/namespaces/%s/workflows
+  Temporal UI      %s
   simulated AWS    %s/truth
   worker           %s/metrics
   watcher          %s/metrics
@@ -234,7 +235,7 @@ func addresses(w io.Writer, tb *testbed.Testbed) {
 
   export %s
   bin/floe node list; bin/floe plan; bin/floe doctor; kubectl get nodes,nodepools
-`, tb.TemporalUI, testbed.TemporalNamespace, tb.SimURL, url(tb, "worker-1"), url(tb, "watcher-1"),
+`, dial.WorkflowsPage(tb.TemporalUI, testbed.TemporalNamespace), tb.SimURL, url(tb, "worker-1"), url(tb, "watcher-1"),
 		filepath.Join(tb.Dir, "logs"), strings.Join(variables, " "))
 }
 
