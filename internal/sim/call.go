@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -17,12 +18,15 @@ const answerFloor = 5 * time.Millisecond
 // call is one request to one of AWS's services, from the first look to the answer.
 type call struct {
 	server  *Server
+	account *account // the caller's
 	w       http.ResponseWriter
 	id      string
 	started time.Time // by the world's clock
 	floor   <-chan time.Time
-	caller  query.Credential
 }
+
+// arn is who calls. The simulator knows no users: everybody of an account is this one.
+func (c *call) arn() string { return "arn:aws:iam::" + c.account.number + ":user/floe-sim" }
 
 // serveQuery serves a call of a service with the query protocol. refused is what is already known to be wrong.
 func (c *call) serveQuery(
@@ -41,7 +45,7 @@ func (c *call) serveQuery(
 	if err == nil {
 		result, err = c.do(r.Form, do)
 	}
-	c.finish(action, r.Form, err)
+	c.finish(r.Context(), action, r.Form, err)
 	if err != nil {
 		err = writeError(c.w, c.id, query.AsError(err))
 	} else {
@@ -54,19 +58,19 @@ func (c *call) serveQuery(
 
 // do meets the faults and the budget that come before the action, and does it.
 func (c *call) do(form url.Values, do func(url.Values) (query.Result, error)) (query.Result, error) {
-	s, action := c.server, form.Get("Action")
+	s, a, action := c.server, c.account, form.Get("Action")
 	// AWS counts a request against its budget before it looks at who may call what.
-	if s.meter != nil && s.ec2.Knows(action) && !s.meter.admit(form, s.clock.Now()) {
+	if a.meter != nil && a.ec2.Knows(action) && !a.meter.admit(form, s.clock.Now()) {
 		return nil, limitExceeded()
 	}
 	if fault, met := s.faults.meet(action, true); met {
-		return nil, refusal(fault, s.arn(c.caller))
+		return nil, refusal(fault, c.arn())
 	}
 	return do(form)
 }
 
 // finish records the call, waits until it may be answered, and drops the connection where the answer is to be lost.
-func (c *call) finish(action string, form url.Values, err error) {
+func (c *call) finish(ctx context.Context, action string, form url.Values, err error) {
 	code := ""
 	if err != nil {
 		code = query.AsError(err).Code
@@ -76,8 +80,9 @@ func (c *call) finish(action string, form url.Values, err error) {
 		_, lost = c.server.faults.meet(action, false)
 	}
 	c.server.calls.add(Call{
-		At: c.started, Action: action, RequestID: c.id, Token: form.Get("ClientToken"), Code: code, Lost: lost,
+		At: c.started, Account: c.account.number, Action: action, RequestID: c.id, Token: form.Get("ClientToken"), Code: code, Lost: lost,
 	}, err)
+	c.server.wait(ctx, c.server.latencies.of(action))
 	<-c.floor
 	if lost {
 		// net/http's documented way to break off an answer: the connection is closed, and nothing is logged.

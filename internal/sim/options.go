@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"log/slog"
+	"regexp"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -60,6 +62,11 @@ type Options struct {
 	// Region and Zones: empty means DefaultRegion with eu-west-1a to c.
 	Region string
 	Zones  []cloud.Zone
+	// OtherAccounts are further accounts in the region, twelve digits each, whose capacity is the same. Callers reach them
+	// by assuming a role of theirs.
+	OtherAccounts []string
+	// Latency is how long calls take; the first that matches an action holds for it. Nil means no longer than they need.
+	Latency []Latency
 	// Boot is how long machines take. Nil means DefaultBoot(); &Boot{} means no time at all.
 	Boot *Boot
 	// DescribeLag is how far behind the truth every Describe is.
@@ -152,11 +159,14 @@ func setDefault[T comparable](field *T, value T) {
 // maxZones is how many /20 subnets the default VPC has room for.
 const maxZones = 16
 
+// accountForm is that of an account's number.
+var accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+
 func (o Options) check() error {
 	switch {
 	case o.Speed <= 0:
 		return fmt.Errorf("speed: %g is not possible: it must be above 0, 1 for real latencies, 10 for a tenth of them", o.Speed)
-	case len(o.Account) != 12:
+	case !accountForm.MatchString(o.Account):
 		return fmt.Errorf("account: %q is not an account: twelve digits are wanted", o.Account)
 	case len(o.Zones) > maxZones:
 		return fmt.Errorf("zones: there are %d; at most %d are possible", len(o.Zones), maxZones)
@@ -168,6 +178,14 @@ func (o Options) check() error {
 		return fmt.Errorf("describeLag: %s is not possible: it must not be negative", o.DescribeLag)
 	case o.Quotas.OnDemandVCPUs < 0 || o.Quotas.SpotVCPUs < 0:
 		return fmt.Errorf("quotas: vCPUs must not be negative; 0 is no bound")
+	}
+	for n, account := range o.OtherAccounts {
+		if !accountForm.MatchString(account) || account == o.Account || slices.Contains(o.OtherAccounts[:n], account) {
+			return fmt.Errorf("otherAccounts[%d]: %q is not another account: twelve digits are wanted, each account once", n, account)
+		}
+	}
+	if err := checkLatencies(o.Latency); err != nil {
+		return err
 	}
 	for name, d := range map[string]time.Duration{
 		"pending": o.Boot.Pending, "register": o.Boot.Register, "ready": o.Boot.Ready, "stopping": o.Boot.Stopping,

@@ -19,10 +19,12 @@ type scenarioFile struct {
 	Seed        int64            `json:"seed"`
 	Speed       *float64         `json:"speed"`
 	Account     string           `json:"account"`
+	Others      []string         `json:"otherAccounts"`
 	Region      string           `json:"region"`
 	Zones       []zoneFile       `json:"zones"`
 	Boot        bootFile         `json:"boot"`
 	DescribeLag *metav1.Duration `json:"describeLag"`
+	Latency     []latencyFile    `json:"latency"`
 	FleetReplay string           `json:"fleetReplay"`
 	Buckets     *bool            `json:"buckets"`
 	Quotas      cloud.Quotas     `json:"quotas"`
@@ -39,6 +41,12 @@ type zoneFile struct {
 type placeFile struct {
 	Types string `json:"types"`
 	Zone  string `json:"zone"`
+}
+
+type latencyFile struct {
+	Actions string          `json:"actions"`
+	Median  metav1.Duration `json:"median"`
+	Sigma   float64         `json:"sigma"`
 }
 
 type bootFile struct {
@@ -60,6 +68,8 @@ type bootFile struct {
 //	zones: [{name: eu-west-1a, id: euw1-az1}]
 //	boot: {pending: 5s, register: 55s, ready: 25s, stopping: 20s, shuttingDown: 30s, deletion: 50s, jitter: 0.1}
 //	describeLag: 2s
+//	otherAccounts: ["210987654321"]
+//	latency: [{actions: CreateFleet, median: 1.2s, sigma: 0.4}, {actions: "*", median: 80ms}]
 //	fleetReplay: anew         # or same
 //	buckets: true             # AWS's published API budgets
 //	quotas: {onDemandVCPUs: 256, spotVCPUs: 512}
@@ -88,7 +98,7 @@ func parseScenario(data []byte) (Options, error) {
 		return Options{}, err
 	}
 	o := Options{
-		Seed: f.Seed, Account: f.Account, Region: f.Region, FleetReplay: cloud.FleetReplay(f.FleetReplay),
+		Seed: f.Seed, Account: f.Account, OtherAccounts: f.Others, Region: f.Region, FleetReplay: cloud.FleetReplay(f.FleetReplay),
 		Quotas: f.Quotas, UserData: f.UserData, Boot: f.Boot.boot(), Unthrottled: f.Buckets != nil && !*f.Buckets,
 	}
 	if f.Speed != nil {
@@ -98,6 +108,9 @@ func parseScenario(data []byte) (Options, error) {
 	}
 	if f.DescribeLag != nil {
 		o.DescribeLag = f.DescribeLag.Duration
+	}
+	for _, l := range f.Latency {
+		o.Latency = append(o.Latency, Latency{Actions: l.Actions, Median: l.Median.Duration, Sigma: l.Sigma})
 	}
 	for n, z := range f.Zones {
 		if z.Name == "" || z.ID == "" {

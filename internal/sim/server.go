@@ -6,29 +6,35 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/clock"
 	"floe.dev/floe/internal/sim/cloud"
 	"floe.dev/floe/internal/sim/ec2"
 	"floe.dev/floe/internal/sim/machine"
+	"floe.dev/floe/internal/sim/pricing"
 	"floe.dev/floe/internal/sim/query"
 	"floe.dev/floe/internal/sim/script"
+	"floe.dev/floe/internal/sim/sqs"
 )
 
 // Server is one simulated AWS.
 type Server struct {
-	log      *slog.Logger
-	clock    clock.Clock
-	speed    float64
-	cloud    *cloud.Cloud
-	ec2      *ec2.API
-	meter    *meter // nil: unthrottled
-	faults   faults
-	calls    callLog
-	machines *machine.Fleet // nil: machines join no cluster
+	log       *slog.Logger
+	clock     clock.Clock
+	speed     float64
+	region    string
+	accounts  []*account // the first is Options.Account
+	assumed   sync.Map   // access key of an assumed role -> *account
+	pricing   *pricing.Service
+	latencies *latencies
+	faults    faults
+	calls     callLog
+	machines  *machine.Fleet // nil: machines join no cluster
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -43,9 +49,9 @@ func New(o Options) (*Server, error) {
 	if err := checkActions(o.Script); err != nil {
 		return nil, err
 	}
-	s := &Server{log: o.Log, clock: o.Clock, speed: o.Speed, calls: callLog{counts: map[string]*CallCount{}}}
-	if !o.Unthrottled {
-		s.meter = &meter{buckets: map[string]*bucket{}}
+	s := &Server{
+		log: o.Log, clock: o.Clock, speed: o.Speed, region: o.Region, latencies: newLatencies(o.Latency, o.Seed),
+		pricing: pricing.New(o.Region, o.Types, o.Clock.Now()), calls: callLog{counts: map[string]*CallCount{}},
 	}
 	config := cloud.Config{
 		Clock: o.Clock, Seed: o.Seed, Speed: o.Speed, Account: o.Account, Region: o.Region, Zones: o.Zones,
@@ -55,6 +61,11 @@ func New(o Options) (*Server, error) {
 			Pending: o.Boot.Pending, Stopping: o.Boot.Stopping, ShuttingDown: o.Boot.ShuttingDown, Jitter: o.Boot.Jitter,
 		},
 	}
+	zones := map[string]string{}
+	for _, z := range o.Zones {
+		zones[z.ID] = z.Name
+	}
+	config.Market = capacity.New(capacity.Config{Clock: o.Clock, Seed: o.Seed, Speed: o.Speed, Zones: zones})
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	if o.Kube != nil {
@@ -65,8 +76,12 @@ func New(o Options) (*Server, error) {
 		config.Notify = s.machines.Notify
 		s.stopped.Go(func() { s.machines.Run(ctx) })
 	}
-	s.cloud = cloud.New(config)
-	s.ec2 = ec2.New(s.cloud)
+	s.accounts = []*account{newAccount(o, config)}
+	config.Notify = nil // a cluster's machines are of one account: the others' join nothing
+	for n, number := range o.OtherAccounts {
+		config.Account, config.Seed = number, o.Seed+int64(n)+1
+		s.accounts = append(s.accounts, newAccount(o, config))
+	}
 	s.play(o.Script)
 	return s, nil
 }
@@ -81,7 +96,9 @@ func (s *Server) scaled(d time.Duration) time.Duration { return time.Duration(fl
 
 // play lets the lines of a script happen, each at its time from now on.
 func (s *Server) play(lines []script.Line) {
-	s.cloud.Play(lines)
+	for _, a := range s.accounts {
+		a.cloud.Play(lines)
+	}
 	for _, line := range lines {
 		if line.Fault == nil {
 			continue
@@ -96,17 +113,22 @@ func (s *Server) play(lines []script.Line) {
 
 // checkActions refuses scripts that name actions there are not.
 func checkActions(lines []script.Line) error {
-	known := ec2.New(nil)
+	known := actions()
 	for _, line := range lines {
-		if f := line.Fault; f != nil && !known.Knows(f.Action) && !otherActions[f.Action] {
-			return fmt.Errorf("script: %q: there is no action %s; EC2's are %s", line.Text, f.Action, strings.Join(known.Actions(), ", "))
+		if f := line.Fault; f != nil && !slices.Contains(known, f.Action) {
+			return fmt.Errorf("script: %q: there is no action %s; there are %s", line.Text, f.Action, strings.Join(known, ", "))
 		}
 	}
 	return nil
 }
 
-// otherActions are those of STS and SSM.
-var otherActions = map[string]bool{"AssumeRole": true, "GetCallerIdentity": true, "GetParameter": true}
+// actions are the names of all services' actions, sorted.
+func actions() []string {
+	all := append(ec2.New(nil).Actions(), sqs.New(sqs.Config{}).Actions()...)
+	all = append(all, assumeRole, getCallerIdentity, getParameter, pricing.Action)
+	slices.Sort(all)
+	return all
+}
 
 // Handler is the listener's: POST / is AWS, the rest is private.
 func (s *Server) Handler() http.Handler {
@@ -125,18 +147,20 @@ const maxBody = 4 << 20
 func (s *Server) serveAWS(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	caller, err := query.CheckSignature(r)
-	call := &call{server: s, w: w, id: requestID(), started: s.clock.Now(), floor: time.After(answerFloor), caller: caller}
+	call := &call{
+		server: s, account: s.accountOf(caller.AccessKey), w: w, id: requestID(), started: s.clock.Now(), floor: time.After(answerFloor),
+	}
 	w.Header().Set("X-Amzn-Requestid", call.id)
 	switch {
-	case err == nil && caller.Service == "ssm":
-		call.serveSSM(r)
+	case r.Header.Get("X-Amz-Target") != "":
+		call.serveJSON(r, caller, err)
 	case err == nil && caller.Service == "sts":
-		call.serveQuery(r, s.sts, writeSTS, query.WriteSTSError, nil)
+		call.serveQuery(r, call.sts, writeSTS, query.WriteSTSError, nil)
 	default:
 		if err == nil {
 			err = s.checkScope(caller)
 		}
-		call.serveQuery(r, s.ec2.Do, writeEC2, query.WriteEC2Error, err)
+		call.serveQuery(r, call.account.ec2.Do, writeEC2, query.WriteEC2Error, err)
 	}
 }
 
@@ -145,8 +169,8 @@ func (s *Server) checkScope(c query.Credential) error {
 	switch {
 	case c.Service != "ec2":
 		return &query.Error{Code: "AuthFailure", Status: http.StatusUnauthorized, Message: "Credential should be scoped to correct service: 'ec2', not '" + c.Service + "'."}
-	case c.Region != s.cloud.Region():
-		return &query.Error{Code: "AuthFailure", Status: http.StatusUnauthorized, Message: "Credential should be scoped to a valid region: '" + s.cloud.Region() + "', not '" + c.Region + "'."}
+	case c.Region != s.region:
+		return &query.Error{Code: "AuthFailure", Status: http.StatusUnauthorized, Message: "Credential should be scoped to a valid region: '" + s.region + "', not '" + c.Region + "'."}
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func TestSSM(t *testing.T) {
 	require.Equal(t, "ParameterNotFound", code(err))
 	w.script("deny GetParameter")
 	_, err = client.GetParameter(w.ctx, &ssm.GetParameterInput{Name: aws.String("/nothing")})
-	require.Equal(t, "UnauthorizedOperation", code(err))
+	require.Equal(t, "AccessDeniedException", code(err))
 }
 
 func TestThePrivateAPI(t *testing.T) {

@@ -44,24 +44,25 @@ func writeSTS(w http.ResponseWriter, action, id string, result query.Result) err
 	return query.Write(w, http.StatusOK, query.STSNamespace, action+"Response", result)
 }
 
+// The actions of STS.
+const (
+	assumeRole        = "AssumeRole"
+	getCallerIdentity = "GetCallerIdentity"
+)
+
 // sts does AssumeRole and GetCallerIdentity (docs.aws.amazon.com/STS/latest/APIReference).
-func (s *Server) sts(form url.Values) (query.Result, error) {
+func (c *call) sts(form url.Values) (query.Result, error) {
 	switch form.Get("Action") {
-	case "GetCallerIdentity":
+	case getCallerIdentity:
 		if err := query.Decode(form, &struct{}{}); err != nil {
 			return nil, err
 		}
-		return &stsResult{Identity: &callerIdentity{s.arn(query.Credential{}), "AIDAFLOESIM", s.cloud.Account()}}, nil
-	case "AssumeRole":
-		return s.assumeRole(form)
+		return &stsResult{Identity: &callerIdentity{c.arn(), "AIDAFLOESIM", c.account.number}}, nil
+	case assumeRole:
+		return c.assumeRole(form)
 	default:
 		return nil, query.Errorf("InvalidAction", "Could not find operation %s for version %s", form.Get("Action"), form.Get("Version"))
 	}
-}
-
-// arn is who calls. The simulator knows no users: everybody is this one.
-func (s *Server) arn(query.Credential) string {
-	return "arn:aws:iam::" + s.cloud.Account() + ":user/floe-sim"
 }
 
 type assumeRoleParams struct {
@@ -81,7 +82,7 @@ const (
 	defaultSession = 3600
 )
 
-func (s *Server) assumeRole(form url.Values) (query.Result, error) {
+func (c *call) assumeRole(form url.Values) (query.Result, error) {
 	var p assumeRoleParams
 	if err := query.Decode(form, &p); err != nil {
 		return nil, err
@@ -90,10 +91,11 @@ func (s *Server) assumeRole(form url.Values) (query.Result, error) {
 	if role == nil {
 		return nil, query.Errorf("ValidationError", "%s is invalid", p.RoleArn)
 	}
-	if role[1] != s.cloud.Account() {
+	account := c.server.account(role[1])
+	if account == nil {
 		return nil, &query.Error{
 			Code: "AccessDenied", Status: http.StatusForbidden,
-			Message: "User: " + s.arn(query.Credential{}) + " is not authorized to perform: sts:AssumeRole on resource: " + p.RoleArn,
+			Message: "User: " + c.arn() + " is not authorized to perform: sts:AssumeRole on resource: " + p.RoleArn,
 		}
 	}
 	if p.DurationSeconds == 0 {
@@ -103,12 +105,13 @@ func (s *Server) assumeRole(form url.Values) (query.Result, error) {
 		return nil, query.Errorf("ValidationError", "DurationSeconds must be from %d to %d", minSession, maxSession)
 	}
 	result := &stsResult{Role: &assumedRole{}}
-	// Nothing checks them: they only have to look like credentials, and to differ.
+	// Nothing checks them but accountOf: they only have to look like credentials, and to differ.
 	result.Role.Credentials.AccessKeyID = "ASIA" + rand.Text()[:16]
 	result.Role.Credentials.SecretAccessKey = rand.Text() + rand.Text()[:14]
 	result.Role.Credentials.SessionToken = rand.Text() + rand.Text()
-	result.Role.Credentials.Expiration = s.clock.Now().Add(time.Duration(p.DurationSeconds) * time.Second).UTC().Truncate(time.Second)
+	result.Role.Credentials.Expiration = c.server.clock.Now().Add(time.Duration(p.DurationSeconds) * time.Second).UTC().Truncate(time.Second)
 	result.Role.User.ARN = "arn:aws:sts::" + role[1] + ":assumed-role/" + role[3] + "/" + p.RoleSessionName
 	result.Role.User.ID = "AROAFLOESIM:" + p.RoleSessionName
+	c.server.assumed.Store(result.Role.Credentials.AccessKeyID, account)
 	return result, nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"floe.dev/floe/internal/sim/cloud"
 	"floe.dev/floe/internal/sim/machine"
 	"floe.dev/floe/internal/sim/query"
 	"floe.dev/floe/internal/sim/script"
@@ -63,6 +64,7 @@ type TruthInstance struct {
 // Call is one call to one of the services.
 type Call struct {
 	At        time.Time `json:"at"`
+	Account   string    `json:"account"`
 	Action    string    `json:"action"`
 	RequestID string    `json:"requestID"`
 	Token     string    `json:"token,omitempty"`
@@ -136,34 +138,42 @@ func (l *callLog) into(t *Truth) {
 
 // Truth tells all that happened so far.
 func (s *Server) Truth() Truth {
-	t := Truth{At: s.clock.Now(), Started: s.cloud.Started(), Instances: []TruthInstance{}}
+	t := Truth{At: s.clock.Now(), Started: s.accounts[0].cloud.Started(), Instances: []TruthInstance{}}
 	s.calls.into(&t)
 	lives := map[string]machine.Life{}
 	if s.machines != nil {
 		lives = s.machines.Lives()
 	}
-	for _, r := range s.cloud.Records() {
-		i := TruthInstance{
-			ID: r.ID, Account: s.cloud.Account(), InstanceType: r.Type.Name, Zone: r.Zone.Name, ZoneID: r.Zone.ID,
-			Subnet: r.SubnetID, CapacityType: string(r.CapacityType), ImageID: r.Image.ID, PrivateIP: r.PrivateIP,
-			PrivateDNS: r.PrivateDNS, LaunchedBy: r.LaunchedBy, Token: r.Token, Reservation: r.Reservation,
-			Fleet: r.FleetID, SpotRequest: r.SpotRequest, Tags: r.Tags, State: string(r.State),
-			StateReason: r.Reason.Code, Launched: r.Launched, Since: map[string]time.Time{}, Boots: r.Boots,
-			USDPerHour: r.USDPerHour, CostUSD: r.CostUSD,
+	for _, a := range s.accounts {
+		for _, r := range a.cloud.Records() {
+			i := truthOf(r)
+			i.Account = a.number
+			if life, ok := lives[r.ID]; ok {
+				i.Node = &life
+			}
+			t.CostUSD += r.CostUSD
+			t.Instances = append(t.Instances, i)
 		}
-		if r.TemplateID != "" {
-			i.Template = fmt.Sprintf("%s:%d", r.TemplateID, r.Version)
-		}
-		for state, at := range r.Since {
-			i.Since[string(state)] = at
-		}
-		if life, ok := lives[r.ID]; ok {
-			i.Node = &life
-		}
-		t.CostUSD += r.CostUSD
-		t.Instances = append(t.Instances, i)
 	}
 	return t
+}
+
+func truthOf(r cloud.Record) TruthInstance {
+	i := TruthInstance{
+		ID: r.ID, InstanceType: r.Type.Name, Zone: r.Zone.Name, ZoneID: r.Zone.ID,
+		Subnet: r.SubnetID, CapacityType: string(r.CapacityType), ImageID: r.Image.ID, PrivateIP: r.PrivateIP,
+		PrivateDNS: r.PrivateDNS, LaunchedBy: r.LaunchedBy, Token: r.Token, Reservation: r.Reservation,
+		Fleet: r.FleetID, SpotRequest: r.SpotRequest, Tags: r.Tags, State: string(r.State),
+		StateReason: r.Reason.Code, Launched: r.Launched, Since: map[string]time.Time{}, Boots: r.Boots,
+		USDPerHour: r.USDPerHour, CostUSD: r.CostUSD,
+	}
+	if r.TemplateID != "" {
+		i.Template = fmt.Sprintf("%s:%d", r.TemplateID, r.Version)
+	}
+	for state, at := range r.Since {
+		i.Since[string(state)] = at
+	}
+	return i
 }
 
 func (s *Server) serveTruth(w http.ResponseWriter, _ *http.Request) {

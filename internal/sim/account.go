@@ -1,0 +1,47 @@
+package sim
+
+import (
+	"floe.dev/floe/internal/sim/cloud"
+	"floe.dev/floe/internal/sim/ec2"
+	"floe.dev/floe/internal/sim/sqs"
+)
+
+// account is one account's part of the simulated AWS: its instances, its queues and its API budgets.
+type account struct {
+	number string
+	cloud  *cloud.Cloud
+	ec2    *ec2.API
+	sqs    *sqs.Service
+	meter  *meter // nil: unthrottled
+}
+
+func newAccount(o Options, config cloud.Config) *account {
+	a := &account{
+		number: config.Account,
+		cloud:  cloud.New(config),
+		sqs:    sqs.New(sqs.Config{Clock: o.Clock, Seed: config.Seed, Account: config.Account, Region: config.Region}),
+	}
+	a.ec2 = ec2.New(a.cloud)
+	if !o.Unthrottled {
+		a.meter = &meter{buckets: map[string]*bucket{}}
+	}
+	return a
+}
+
+// accountOf is whose resources a caller sees: those of the account whose role it has assumed, or the first account's.
+func (s *Server) accountOf(accessKey string) *account {
+	if a, ok := s.assumed.Load(accessKey); ok {
+		return a.(*account)
+	}
+	return s.accounts[0]
+}
+
+// account finds an account by its number; nil where there is none.
+func (s *Server) account(number string) *account {
+	for _, a := range s.accounts {
+		if a.number == number {
+			return a
+		}
+	}
+	return nil
+}
