@@ -7,6 +7,7 @@ import (
 	"context"
 	"hash/fnv"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -28,8 +29,17 @@ type Config struct {
 	// Ready; both vary by the fraction Jitter. Deletion is how long the cloud provider's controllers take to notice that
 	// a machine is stopped or gone.
 	Register, Ready, Deletion time.Duration
-	Jitter                    float64
-	Seed                      int64
+	// Jitter is the fraction by which they vary, up and down; or, where Sigma is not 0, they are lognormal: Sigma is the
+	// standard deviation of their logarithm, and they are the medians.
+	Jitter, Sigma float64
+	// Initialize is how long the cloud provider's controllers take to see a new Node, where the kubelet leaves it to them
+	// to make it whole.
+	Initialize time.Duration
+	// Images is how machines pull images. Nil: they don't.
+	Images *Images
+	// Speed divides the times of Images.
+	Speed float64
+	Seed  int64
 }
 
 const (
@@ -49,6 +59,7 @@ type Fleet struct {
 	mu       sync.Mutex
 	machines map[string]*machine
 	lives    map[string]Life
+	names    map[string]string // of Nodes, to instance IDs
 }
 
 // Life is a machine's part in Kubernetes.
@@ -65,6 +76,7 @@ type machine struct {
 	facts   *cloud.Facts
 	kubelet kubelet
 	power   cloud.Power // guarded by Fleet.mu
+	images  pulls       // guarded by Fleet.mu
 
 	boot       int       // that the fields below are about
 	tried      bool      // to register, in any boot
@@ -74,6 +86,9 @@ type machine struct {
 	ready      bool      // in this boot
 	orphan     bool      // somebody deleted the Node: the kubelet does not register it again before it restarts
 	shutdown   bool      // the taint is on
+	whole      bool      // the cloud provider has initialized the Node
+	dark       bool      // the Node is marked as one whose pods nobody runs
+	listed     int       // images told in the last status
 	lease      *coordinationv1.Lease
 	nextLease  time.Time
 	nextStatus time.Time
@@ -87,6 +102,7 @@ func New(cfg Config) *Fleet {
 		queue:    workqueue.NewTypedRateLimitingQueue(limiter),
 		machines: map[string]*machine{},
 		lives:    map[string]Life{},
+		names:    map[string]string{},
 	}
 }
 
@@ -105,6 +121,7 @@ func (f *Fleet) Notify(p cloud.Power) {
 			f.cfg.Log.Warn("a machine's user data has kubelet flags that cannot be understood", "instance", p.Facts.ID, "flags", problems)
 		}
 		f.machines[p.Facts.ID] = m
+		f.names[p.Facts.PrivateDNS] = p.Facts.ID
 	}
 	m.power = p
 	f.queue.Add(p.Facts.ID)
@@ -124,6 +141,9 @@ func (f *Fleet) Lives() map[string]Life {
 // Run lets the machines live until ctx is done.
 func (f *Fleet) Run(ctx context.Context) {
 	var group sync.WaitGroup
+	if f.cfg.Images != nil {
+		group.Go(func() { f.watchPods(ctx) })
+	}
 	for range workers {
 		group.Go(func() {
 			for f.work(ctx) {
@@ -187,16 +207,24 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 		m.boot, m.registered, m.ready, m.orphan, m.lease = p.Boot, false, false, false, nil
 		m.nextLease, m.nextStatus = time.Time{}, time.Time{}
 	}
-	register := p.At
+	if m.facts.Mute {
+		return 0, nil
+	}
+	register := p.Loaded
 	if !p.Resumed {
-		register = register.Add(f.jittered(m, "register", f.cfg.Register))
+		register = p.At.Add(f.jittered(m, "register", f.cfg.Register) + m.facts.Late)
 	}
 	ready := register.Add(f.jittered(m, "ready", f.cfg.Ready))
 	now := time.Now()
-	if !m.registered {
-		if now.Before(register) {
-			return register.Sub(now), nil
+	if wait := register.Sub(now); wait > 0 && (!m.registered || p.Resumed) {
+		return wait, nil // a machine whose memory is still being read does nothing
+	}
+	if m.dark {
+		if err := f.darken(ctx, m, false); err != nil {
+			return 0, err
 		}
+	}
+	if !m.registered {
 		if err := f.register(ctx, m); err != nil {
 			return 0, err
 		}
@@ -204,11 +232,18 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 	if m.orphan {
 		return 0, nil
 	}
-	if !m.ready && !now.Before(ready) {
+	uninitialized := register.Add(f.cfg.Initialize)
+	if !m.whole && !now.Before(uninitialized) {
+		if err := f.initialize(ctx, m); err != nil {
+			return 0, err
+		}
+	}
+	pulled, nextImage := f.pulled(m, now)
+	if (!m.ready && !now.Before(ready)) || len(pulled) != m.listed {
 		m.nextStatus = time.Time{}
 	}
 	if due := !now.Before(m.nextStatus); due {
-		if err := f.postStatus(ctx, m, m.ready || !now.Before(ready)); err != nil {
+		if err := f.postStatus(ctx, m, m.ready || !now.Before(ready), pulled); err != nil {
 			return 0, err
 		}
 	}
@@ -227,6 +262,12 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 	if !m.ready && ready.Before(next) {
 		next = ready
 	}
+	if !m.whole && uninitialized.Before(next) {
+		next = uninitialized
+	}
+	if !nextImage.IsZero() && nextImage.Before(next) {
+		next = nextImage
+	}
 	return max(time.Millisecond, time.Until(next)), nil
 }
 
@@ -234,6 +275,11 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 func (f *Fleet) off(ctx context.Context, m *machine, p cloud.Power) (time.Duration, error) {
 	// A machine that wakes says so at once.
 	m.nextLease, m.nextStatus = time.Time{}, time.Time{}
+	if m.known && !m.dark {
+		if err := f.darken(ctx, m, true); err != nil {
+			return 0, err
+		}
+	}
 	if !m.known || m.shutdown || !p.Stopping {
 		return 0, nil
 	}
@@ -260,6 +306,9 @@ func (f *Fleet) gone(ctx context.Context, m *machine, p cloud.Power) (time.Durat
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.machines, m.facts.ID)
+	if f.names[m.facts.PrivateDNS] == m.facts.ID {
+		delete(f.names, m.facts.PrivateDNS)
+	}
 	return 0, nil
 }
 
@@ -276,6 +325,9 @@ func (f *Fleet) record(m *machine, change func(*Life)) {
 func (f *Fleet) jittered(m *machine, phase string, d time.Duration) time.Duration {
 	h := fnv.New64a()
 	h.Write([]byte(m.facts.ID + strconv.Itoa(m.boot) + phase)) // a hash never fails
-	part := rand.New(rand.NewPCG(uint64(f.cfg.Seed), h.Sum64())).Float64()
-	return time.Duration(float64(d) * (1 + f.cfg.Jitter*(2*part-1)))
+	chance := rand.New(rand.NewPCG(uint64(f.cfg.Seed), h.Sum64()))
+	if f.cfg.Sigma > 0 {
+		return time.Duration(float64(d) * math.Exp(f.cfg.Sigma*chance.NormFloat64()))
+	}
+	return time.Duration(float64(d) * (1 + f.cfg.Jitter*(2*chance.Float64()-1)))
 }

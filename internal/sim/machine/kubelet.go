@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -12,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 )
 
@@ -23,10 +21,6 @@ const (
 	leaseInterval  = 10 * time.Second
 	statusInterval = 5 * time.Minute
 )
-
-// taintShutdown is what the cloud provider puts on the Node of a stopped machine
-// (kubernetes.io/docs/reference/labels-annotations-taints).
-var taintShutdown = corev1.Taint{Key: "node.cloudprovider.kubernetes.io/shutdown", Effect: corev1.TaintEffectNoSchedule}
 
 // register makes the machine's Node; one that is there already, from an earlier boot, is taken over.
 func (f *Fleet) register(ctx context.Context, m *machine) error {
@@ -40,21 +34,27 @@ func (f *Fleet) register(ctx context.Context, m *machine) error {
 		if err != nil {
 			return fmt.Errorf("get node: %w", err)
 		}
+		// A kubelet takes a Node of its name over whatever machine it was of, provider ID and all
+		// (k8s.io/kubernetes/pkg/kubelet/kubelet_node_status.go, tryRegisterWithAPIServer). The cloud provider then deletes
+		// it, as the other machine's.
 		if made.Spec.ProviderID != wanted.Spec.ProviderID {
-			return fmt.Errorf("node %s exists and is of %s, which had the same address", wanted.Name, made.Spec.ProviderID)
+			f.cfg.Log.Info("a machine took over the Node of another, which had the same name", "instance", m.facts.ID, "node", wanted.Name, "provider", made.Spec.ProviderID)
+			m.whole = true // the cloud provider has been there
 		}
+		m.whole = m.whole || !m.kubelet.external
 	case err != nil:
 		return fmt.Errorf("create node: %w", err)
 	default:
 		f.record(m, func(l *Life) { l.Registered = now })
 		m.nextStatus = now.Add(statusInterval)
+		m.whole = !m.kubelet.external
 	}
 	m.uid, m.known, m.registered = made.UID, true, true
 	return nil
 }
 
 // postStatus tells how the machine is.
-func (f *Fleet) postStatus(ctx context.Context, m *machine, ready bool) error {
+func (f *Fleet) postStatus(ctx context.Context, m *machine, ready bool, images []corev1.ContainerImage) error {
 	now := time.Now()
 	status := m.status(now, ready)
 	if ready != m.ready {
@@ -64,7 +64,11 @@ func (f *Fleet) postStatus(ctx context.Context, m *machine, ready bool) error {
 			}
 		}
 	}
-	err := f.patch(ctx, m, map[string]any{"status": statusPatch(status)}, "status")
+	patch := statusPatch(status)
+	if f.cfg.Images != nil {
+		patch["images"] = images
+	}
+	err := f.patch(ctx, m, map[string]any{"status": patch}, "status")
 	if apierrors.IsNotFound(err) {
 		f.orphan(m)
 		return nil
@@ -81,7 +85,7 @@ func (f *Fleet) postStatus(ctx context.Context, m *machine, ready bool) error {
 	if ready && !m.ready {
 		f.record(m, func(l *Life) { l.Ready = now })
 	}
-	m.ready = ready
+	m.ready, m.listed = ready, len(images)
 	m.nextStatus = now.Add(statusInterval)
 	return nil
 }
@@ -103,7 +107,12 @@ func statusPatch(s corev1.NodeStatus) map[string]any {
 
 func (f *Fleet) patch(ctx context.Context, m *machine, patch map[string]any, subresources ...string) error {
 	// The UID keeps us from touching another machine's Node of the same name.
-	patch["metadata"] = map[string]any{"uid": m.uid}
+	metadata, ok := patch["metadata"].(map[string]any)
+	if !ok {
+		metadata = map[string]any{}
+	}
+	metadata["uid"] = m.uid
+	patch["metadata"] = metadata
 	data, err := json.Marshal(patch)
 	if err != nil {
 		return err
@@ -166,49 +175,4 @@ func (m *machine) newLease(now time.Time) *coordinationv1.Lease {
 			RenewTime:            ptr.To(metav1.NewMicroTime(now)),
 		},
 	}
-}
-
-// taintShutdown puts the cloud provider's taint on a stopped machine's Node, or takes it off.
-func (f *Fleet) taintShutdown(ctx context.Context, m *machine, on bool) error {
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		node, err := f.cfg.Kube.CoreV1().Nodes().Get(ctx, m.facts.PrivateDNS, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		if node.UID != m.uid {
-			return nil
-		}
-		without := slices.DeleteFunc(slices.Clone(node.Spec.Taints), func(t corev1.Taint) bool { return t.MatchTaint(&taintShutdown) })
-		if on {
-			without = append(without, taintShutdown)
-		}
-		node.Spec.Taints = without
-		_, err = f.cfg.Kube.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{})
-		return err
-	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("taint node: %w", err)
-	}
-	m.shutdown = on
-	return nil
-}
-
-// deleteNode deletes the machine's Node, whether or not the machine knows that it has one: a registration whose answer
-// was lost has made one too.
-func (f *Fleet) deleteNode(ctx context.Context, m *machine) (deleted bool, err error) {
-	nodes := f.cfg.Kube.CoreV1().Nodes()
-	node, err := nodes.Get(ctx, m.facts.PrivateDNS, metav1.GetOptions{})
-	if err == nil && node.Spec.ProviderID != m.providerID() {
-		return false, nil
-	}
-	if err == nil {
-		err = nodes.Delete(ctx, node.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(node.UID))})
-	}
-	switch {
-	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("delete node: %w", err)
-	}
-	return true, nil
 }

@@ -1,13 +1,16 @@
 package machine
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -17,8 +20,24 @@ import (
 )
 
 // LabelSimulated, "true", is on every simulated machine's Node: by it KWOK knows whose pods to run. KWOK must leave
-// leases and status alone (lease duration 0, no stage for Nodes): those are the machine's.
+// leases and status alone (lease duration 0, no stage for Nodes): those are the machine's. It is "off" while the machine
+// is: nobody runs its pods then, nor ends them.
 const LabelSimulated = "floe.dev/sim"
+
+// darken marks the Node of a machine that is off, so that its pods stay as they are, as on a real cluster: what runs looks
+// as if it did, and what is deleted is Terminating until the Node goes, or the machine comes back.
+func (f *Fleet) darken(ctx context.Context, m *machine, dark bool) error {
+	value := "true"
+	if dark {
+		value = "off"
+	}
+	err := f.patch(ctx, m, map[string]any{"metadata": map[string]any{"labels": map[string]any{LabelSimulated: value}}})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("label node: %w", err)
+	}
+	m.dark = dark
+	return nil
+}
 
 // annotationKWOK marks a Node as KWOK's in clusters where KWOK selects by it (kwok.sigs.k8s.io/docs/user/kwok-manage-nodes-and-pods).
 const annotationKWOK = "kwok.x-k8s.io/node"
@@ -38,14 +57,13 @@ const taintNotReady = corev1.TaintNodeNotReady
 func (m *machine) node(now time.Time) *corev1.Node {
 	f := m.facts
 	labels := map[string]string{
-		corev1.LabelArchStable:         f.Type.Arch,
-		corev1.LabelOSStable:           "linux",
-		corev1.LabelHostname:           f.PrivateDNS,
-		corev1.LabelInstanceTypeStable: f.Type.Name,
-		corev1.LabelTopologyZone:       f.Zone.Name,
-		corev1.LabelTopologyRegion:     f.Region,
-		v1alpha1.LabelZoneID:           f.Zone.ID,
-		LabelSimulated:                 "true",
+		corev1.LabelArchStable: f.Type.Arch,
+		corev1.LabelOSStable:   "linux",
+		corev1.LabelHostname:   f.PrivateDNS,
+		LabelSimulated:         "true",
+	}
+	if !m.kubelet.external {
+		maps.Copy(labels, m.providerLabels())
 	}
 	for key, value := range m.kubelet.labels {
 		labels[key] = value
@@ -60,12 +78,26 @@ func (m *machine) node(now time.Time) *corev1.Node {
 			Taints:     append([]corev1.Taint{{Key: taintNotReady, Effect: corev1.TaintEffectNoSchedule}}, m.kubelet.taints...),
 		},
 	}
+	if m.kubelet.external {
+		node.Spec.ProviderID = ""
+		node.Spec.Taints = append(node.Spec.Taints, taintUninitialized)
+	}
 	node.Status = m.status(now, false)
 	for n := range node.Status.Conditions {
 		node.Status.Conditions[n].LastTransitionTime = metav1.NewTime(now)
 	}
 	node.Status.Capacity, node.Status.Allocatable = m.resources()
 	return node
+}
+
+// providerLabels are those that come from the cloud provider.
+func (m *machine) providerLabels() map[string]string {
+	return map[string]string{
+		corev1.LabelInstanceTypeStable: m.facts.Type.Name,
+		corev1.LabelTopologyZone:       m.facts.Zone.Name,
+		corev1.LabelTopologyRegion:     m.facts.Region,
+		v1alpha1.LabelZoneID:           m.facts.Zone.ID,
+	}
 }
 
 func (m *machine) providerID() string { return contract.ProviderID(m.facts.Zone.Name, m.facts.ID) }

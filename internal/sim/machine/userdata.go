@@ -15,11 +15,13 @@ type kubelet struct {
 	taints   []corev1.Taint
 	maxPods  int // 0: by the network interfaces
 	reserved corev1.ResourceList
+	// external is true where a cloud provider outside of the kubelet makes its Node whole.
+	external bool
 }
 
 // flagForm is a kubelet flag anywhere in user data, up to white space, a quote or a line's end. It may be inside of
 // another program's argument, as in bootstrap.sh --kubelet-extra-args '--node-labels=a=b'.
-var flagForm = regexp.MustCompile(`--(node-labels|register-with-taints|max-pods|kube-reserved|system-reserved|eviction-hard)[= ]([^\s'"\\]+)`)
+var flagForm = regexp.MustCompile(`--(node-labels|register-with-taints|max-pods|cloud-provider|kube-reserved|system-reserved|eviction-hard)[= ]([^\s'"\\]+)`)
 
 // readUserData finds the kubelet's flags in a machine's user data
 // (kubernetes.io/docs/reference/command-line-tools-reference/kubelet). What cannot be understood is left out, and told:
@@ -43,6 +45,9 @@ func (k *kubelet) flag(name, value string) (ok bool) {
 			return false
 		}
 		k.maxPods = n
+		return true
+	case "cloud-provider":
+		k.external = value == "external"
 		return true
 	case "eviction-hard":
 		for _, item := range strings.Split(value, ",") {
