@@ -30,10 +30,11 @@ var measures = []measure{
 	{"signal", measureSignal},
 	{"hops", measureHops},
 	{"main-job", measureMainJob},
+	{"karpenter", measureRival},
 }
 
 func main() {
-	only := flag.String("run", ".", "regular expression of the measures to run: bursts, signal, hops, main-job")
+	only := flag.String("run", ".", "regular expression of the measures to run: bursts, signal, hops, main-job, karpenter")
 	short := flag.Bool("short", false, "few rounds, to see that it works")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

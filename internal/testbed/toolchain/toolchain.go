@@ -46,6 +46,8 @@ var tools = []tool{
 	{name: "temporal", module: "temporal", pkg: "github.com/temporalio/cli/cmd/temporal", groups: []string{GroupTestbed}},
 	// The PostgreSQL back end of FerretDB is left out: the testbed keeps its documents in SQLite.
 	{name: "ferretdb", module: "ferretdb", pkg: ".", tags: "ferretdb_no_postgresql", groups: []string{GroupTestbed}},
+	// Karpenter with its KWOK provider, which only the bench beside it runs.
+	{name: "karpenter", module: "karpenter", pkg: "sigs.k8s.io/karpenter/kwok"},
 	{name: "gotestsum", module: "gotestsum", pkg: "gotest.tools/gotestsum"},
 	{name: "gofumpt", module: "gofumpt", pkg: "mvdan.cc/gofumpt", groups: []string{GroupLint}},
 	{name: "staticcheck", module: "staticcheck", pkg: "honnef.co/go/tools/cmd/staticcheck", groups: []string{GroupLint}},
