@@ -3,6 +3,7 @@ package sim
 import (
 	"floe.dev/floe/internal/sim/cloud"
 	"floe.dev/floe/internal/sim/ec2"
+	"floe.dev/floe/internal/sim/events"
 	"floe.dev/floe/internal/sim/sqs"
 )
 
@@ -12,15 +13,18 @@ type account struct {
 	cloud  *cloud.Cloud
 	ec2    *ec2.API
 	sqs    *sqs.Service
+	bus    *events.Bus
 	meter  *meter // nil: unthrottled
 }
 
 func newAccount(o Options, config cloud.Config) *account {
 	a := &account{
 		number: config.Account,
-		cloud:  cloud.New(config),
 		sqs:    sqs.New(sqs.Config{Clock: o.Clock, Seed: config.Seed, Account: config.Account, Region: config.Region}),
 	}
+	a.bus = events.New(events.Config{Clock: o.Clock, Log: o.Log, Seed: config.Seed, Speed: o.Speed, Queue: o.Queue, Sink: a.sqs})
+	config.Tell = a.bus.Tell
+	a.cloud = cloud.New(config)
 	a.ec2 = ec2.New(a.cloud)
 	if !o.Unthrottled {
 		a.meter = &meter{buckets: map[string]*bucket{}}

@@ -3,8 +3,9 @@ package sim
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -16,6 +17,7 @@ import (
 
 // scenarioFile is a scenario as it is written: every field may be left out.
 type scenarioFile struct {
+	Description string           `json:"description"`
 	Seed        int64            `json:"seed"`
 	Speed       *float64         `json:"speed"`
 	Account     string           `json:"account"`
@@ -28,9 +30,17 @@ type scenarioFile struct {
 	FleetReplay string           `json:"fleetReplay"`
 	Buckets     *bool            `json:"buckets"`
 	Quotas      cloud.Quotas     `json:"quotas"`
-	NotOffered  []placeFile      `json:"notOffered"`
-	UserData    string           `json:"userData"`
-	Script      string           `json:"script"`
+	TagLag      *metav1.Duration `json:"tagLag"`
+	Notice      *metav1.Duration `json:"notice"`
+	Events      struct {
+		Queue string `json:"queue"`
+	} `json:"events"`
+	Hibernation hibernationFile `json:"hibernation"`
+	Capacity    capacityFile    `json:"capacity"`
+	Images      *imagesFile     `json:"images"`
+	NotOffered  []placeFile     `json:"notOffered"`
+	UserData    string          `json:"userData"`
+	Script      string          `json:"script"`
 }
 
 type zoneFile struct {
@@ -56,24 +66,35 @@ type bootFile struct {
 	Stopping     *metav1.Duration `json:"stopping"`
 	ShuttingDown *metav1.Duration `json:"shuttingDown"`
 	Deletion     *metav1.Duration `json:"deletion"`
+	Initialize   *metav1.Duration `json:"initialize"`
 	Jitter       *float64         `json:"jitter"`
+	Sigma        float64          `json:"sigma"`
 }
 
 // LoadScenario reads a scenario file (YAML; unknown fields are refused). All that it leaves out is as in the zero
-// Options, and each boot phase that it leaves out is DefaultBoot's:
+// Options, and each boot phase and hibernation rule that it leaves out is DefaultBoot's or DefaultHibernation's:
 //
+//	description: what it is like
 //	seed: 7
 //	speed: 10                 # divides boot and script times
 //	region: eu-west-1
 //	zones: [{name: eu-west-1a, id: euw1-az1}]
-//	boot: {pending: 5s, register: 55s, ready: 25s, stopping: 20s, shuttingDown: 30s, deletion: 50s, jitter: 0.1}
-//	describeLag: 2s
 //	otherAccounts: ["210987654321"]
+//	boot: {pending: 5s, register: 55s, ready: 25s, stopping: 20s, shuttingDown: 30s, deletion: 50s, initialize: 2s, jitter: 0.1, sigma: 0}
+//	describeLag: 2s
+//	tagLag: 2s
 //	latency: [{actions: CreateFleet, median: 1.2s, sigma: 0.4}, {actions: "*", median: 80ms}]
 //	fleetReplay: anew         # or same
 //	buckets: true             # AWS's published API budgets
-//	quotas: {onDemandVCPUs: 256, spotVCPUs: 512}
+//	quotas: {onDemandVCPUs: 256, spotVCPUs: 512, spotInstances: 100}
 //	notOffered: [{types: "m7g.*", zone: eu-west-1c}]
+//	notice: 2m                # of a reclaim
+//	events: {queue: floe-events}
+//	hibernation: {minUptime: 2m, quiet: 30s, kept: 1440h, image: 1, fallback: 0.1}
+//	capacity:
+//	  models: [{types: "*", zone: "*", capacityType: spot, mean: 20, spread: 10, halfLife: 30m, every: 1m}]
+//	  traces: [{file: trace.json, kind: preemption, types: "c5.*", zone: eu-west-1a, capacityType: spot}]
+//	images: {mibPerSecond: 100, mib: 200, sizes: [{image: "registry.example/*", mib: 900}]}
 //	userData: |               # of the default launch templates
 //	  #!/bin/bash
 //	  exec kubelet --node-labels=team=a
@@ -85,15 +106,19 @@ func LoadScenario(path string) (Options, error) {
 	if err != nil {
 		return Options{}, fmt.Errorf("read scenario: %w", err)
 	}
-	o, err := parseScenario(data)
+	o, err := parseScenario(data, filepath.Dir(path))
 	if err != nil {
 		return Options{}, fmt.Errorf("scenario %s: %w", path, err)
 	}
 	return o, nil
 }
 
-func parseScenario(data []byte) (Options, error) {
+// parseScenario reads a scenario; the files that it names are sought in dir.
+func parseScenario(data []byte, dir string) (Options, error) {
 	var f scenarioFile
+	if err := checkFields(data, reflect.TypeOf(f)); err != nil {
+		return Options{}, err
+	}
 	if err := yaml.UnmarshalStrict(data, &f); err != nil {
 		return Options{}, err
 	}
@@ -106,9 +131,7 @@ func parseScenario(data []byte) (Options, error) {
 			return o, fmt.Errorf("speed: 0 is not possible: it must be above 0, 1 for real latencies")
 		}
 	}
-	if f.DescribeLag != nil {
-		o.DescribeLag = f.DescribeLag.Duration
-	}
+	into(&o.DescribeLag, f.DescribeLag)
 	for _, l := range f.Latency {
 		o.Latency = append(o.Latency, Latency{Actions: l.Actions, Median: l.Median.Duration, Sigma: l.Sigma})
 	}
@@ -127,6 +150,9 @@ func parseScenario(data []byte) (Options, error) {
 		}
 		o.NotOffered = append(o.NotOffered, script.Where{Type: p.Types, Zone: p.Zone, CapacityType: v1alpha1.CapacityType("")})
 	}
+	if err := f.world(&o, dir); err != nil {
+		return o, err
+	}
 	lines, err := script.Parse(strings.TrimRight(f.Script, "\n"))
 	if err != nil {
 		return o, fmt.Errorf("script: %w", err)
@@ -142,23 +168,16 @@ func parseScenario(data []byte) (Options, error) {
 // boot is DefaultBoot with what the file says.
 func (f bootFile) boot() *Boot {
 	b := DefaultBoot()
-	for _, phase := range []struct {
-		to   *time.Duration
-		from *metav1.Duration
-	}{
-		{&b.Pending, f.Pending},
-		{&b.Register, f.Register},
-		{&b.Ready, f.Ready},
-		{&b.Stopping, f.Stopping},
-		{&b.ShuttingDown, f.ShuttingDown},
-		{&b.Deletion, f.Deletion},
-	} {
-		if phase.from != nil {
-			*phase.to = phase.from.Duration
-		}
-	}
+	into(&b.Pending, f.Pending)
+	into(&b.Register, f.Register)
+	into(&b.Ready, f.Ready)
+	into(&b.Stopping, f.Stopping)
+	into(&b.ShuttingDown, f.ShuttingDown)
+	into(&b.Deletion, f.Deletion)
+	into(&b.Initialize, f.Initialize)
 	if f.Jitter != nil {
 		b.Jitter = *f.Jitter
 	}
+	b.Sigma = f.Sigma
 	return &b
 }

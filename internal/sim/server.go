@@ -11,9 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/clock"
-	"floe.dev/floe/internal/sim/cloud"
 	"floe.dev/floe/internal/sim/ec2"
 	"floe.dev/floe/internal/sim/machine"
 	"floe.dev/floe/internal/sim/pricing"
@@ -53,26 +51,12 @@ func New(o Options) (*Server, error) {
 		log: o.Log, clock: o.Clock, speed: o.Speed, region: o.Region, latencies: newLatencies(o.Latency, o.Seed),
 		pricing: pricing.New(o.Region, o.Types, o.Clock.Now()), calls: callLog{counts: map[string]*CallCount{}},
 	}
-	config := cloud.Config{
-		Clock: o.Clock, Seed: o.Seed, Speed: o.Speed, Account: o.Account, Region: o.Region, Zones: o.Zones,
-		Types: o.Types, NotOffered: o.NotOffered, DescribeLag: o.DescribeLag, FleetReplay: o.FleetReplay,
-		Quotas: o.Quotas, UserData: o.UserData,
-		Latencies: cloud.Latencies{
-			Pending: o.Boot.Pending, Stopping: o.Boot.Stopping, ShuttingDown: o.Boot.ShuttingDown, Jitter: o.Boot.Jitter,
-		},
-	}
-	zones := map[string]string{}
-	for _, z := range o.Zones {
-		zones[z.ID] = z.Name
-	}
-	config.Market = capacity.New(capacity.Config{Clock: o.Clock, Seed: o.Seed, Speed: o.Speed, Zones: zones})
+	market := o.market()
+	config := o.cloudConfig(market)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	if o.Kube != nil {
-		s.machines = machine.New(machine.Config{
-			Kube: o.Kube, Log: o.Log, Seed: o.Seed, Jitter: o.Boot.Jitter,
-			Register: s.scaled(o.Boot.Register), Ready: s.scaled(o.Boot.Ready), Deletion: s.scaled(o.Boot.Deletion),
-		})
+		s.machines = machine.New(o.machineConfig())
 		config.Notify = s.machines.Notify
 		s.stopped.Go(func() { s.machines.Run(ctx) })
 	}
@@ -81,6 +65,9 @@ func New(o Options) (*Server, error) {
 	for n, number := range o.OtherAccounts {
 		config.Account, config.Seed = number, o.Seed+int64(n)+1
 		s.accounts = append(s.accounts, newAccount(o, config))
+	}
+	for _, trace := range o.Traces {
+		market.Play(trace, s.accounts[0].cloud.Offerings())
 	}
 	s.play(o.Script)
 	return s, nil
@@ -94,20 +81,26 @@ func (s *Server) Close() {
 
 func (s *Server) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / s.speed) }
 
-// play lets the lines of a script happen, each at its time from now on.
+// play lets the lines of a script happen, each at its time from now on. Capacity is the region's, faults are everybody's;
+// what is about machines, fleets and events is about the first account's.
 func (s *Server) play(lines []script.Line) {
-	for _, a := range s.accounts {
-		a.cloud.Play(lines)
-	}
+	first := s.accounts[0]
+	first.cloud.Play(lines)
 	for _, line := range lines {
-		if line.Fault == nil {
+		var do func()
+		switch {
+		case line.Fault != nil:
+			do = func() { s.faults.add(*line.Fault) }
+		case line.Mishap != nil:
+			do = func() { first.bus.Meet(*line.Mishap) }
+		default:
 			continue
 		}
 		if line.At == 0 {
-			s.faults.add(*line.Fault)
+			do()
 			continue
 		}
-		s.clock.AfterFunc(s.scaled(line.At), func() { s.faults.add(*line.Fault) })
+		s.clock.AfterFunc(s.scaled(line.At), do)
 	}
 }
 

@@ -4,6 +4,7 @@ package cloud
 
 import (
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -58,8 +59,9 @@ type Zone struct{ Name, ID string }
 // Latencies are how long EC2 needs for the states between.
 type Latencies struct {
 	Pending, Stopping, ShuttingDown time.Duration
-	// Jitter is the fraction by which each varies, up and down.
-	Jitter float64
+	// Jitter is the fraction by which each varies, up and down; or, where Sigma is not 0, they are lognormal: Sigma is the
+	// standard deviation of their logarithm, and they are the medians.
+	Jitter, Sigma float64
 }
 
 // Cloud is one account in one region. All methods are safe for concurrent use.
@@ -221,8 +223,11 @@ func (c *Cloud) after(d time.Duration, f func()) { c.cfg.Clock.AfterFunc(c.scale
 
 func (c *Cloud) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / c.cfg.Speed) }
 
-// jittered varies d by the configured fraction. c.mu is held.
+// jittered varies d as it is configured. c.mu is held.
 func (c *Cloud) jittered(d time.Duration) time.Duration {
+	if c.cfg.Latencies.Sigma > 0 {
+		return time.Duration(float64(d) * math.Exp(c.cfg.Latencies.Sigma*c.rand.NormFloat64()))
+	}
 	return time.Duration(float64(d) * (1 + c.cfg.Latencies.Jitter*(2*c.rand.Float64()-1)))
 }
 
