@@ -7,17 +7,22 @@ import (
 )
 
 // Many nodes that leave at once each end their instance by an activity of their own; EC2 takes five such calls a
-// second, of hundreds of instances each. A batch closes when nothing was added for batchIdle, at batchMost after its
-// first, or when it is full; and stays open beyond that while its call would have to wait for the API budget. Neither
-// wait is on the way of a pending pod.
-const (
-	batchIdle = 10 * time.Millisecond
-	batchMost = 100 * time.Millisecond
+// second, of hundreds of instances each. A batch closes when nothing was added for its idle time, at most after its
+// first, or when it is full; and stays open beyond that while its call would have to wait for the API budget. None of
+// this is on the way of a pending pod.
+type window struct{ idle, most time.Duration }
+
+var (
+	// asking is for reads, which somebody may be waiting for.
+	asking = window{idle: 10 * time.Millisecond, most: 100 * time.Millisecond}
+	// ending is for machines that have done their work: drains that began together end within seconds of each other.
+	ending = window{idle: 200 * time.Millisecond, most: time.Second}
 )
 
 // batcher gathers calls for one id each into calls for many.
 type batcher[V any] struct {
 	size  int
+	wait  window
 	due   func() time.Duration // how long a call would wait for its budget now
 	flush func(ctx context.Context, ids []string) map[string]result[V]
 
@@ -40,8 +45,8 @@ type batch[V any] struct {
 }
 
 // newBatcher makes a batcher of at most size ids a call. flush must answer for every id.
-func newBatcher[V any](size int, due func() time.Duration, flush func(ctx context.Context, ids []string) map[string]result[V]) *batcher[V] {
-	return &batcher[V]{size: size, due: due, flush: flush}
+func newBatcher[V any](size int, wait window, due func() time.Duration, flush func(ctx context.Context, ids []string) map[string]result[V]) *batcher[V] {
+	return &batcher[V]{size: size, wait: wait, due: due, flush: flush}
 }
 
 // do has the id served with the next batch.
@@ -62,7 +67,7 @@ func (b *batcher[V]) add(ctx context.Context, id string, answer chan<- result[V]
 	defer b.mu.Unlock()
 	if b.open == nil {
 		current := &batch[V]{ctx: context.WithoutCancel(ctx), waiting: map[string][]chan<- result[V]{}, first: time.Now()}
-		current.timer = time.AfterFunc(batchIdle, func() { b.close(current) })
+		current.timer = time.AfterFunc(b.wait.idle, func() { b.close(current) })
 		b.open = current
 	}
 	current := b.open
@@ -76,7 +81,7 @@ func (b *batcher[V]) add(ctx context.Context, id string, answer chan<- result[V]
 		go b.serve(current)
 		return
 	}
-	current.timer.Reset(max(min(batchIdle, batchMost-time.Since(current.first)), b.due()))
+	current.timer.Reset(max(min(b.wait.idle, b.wait.most-time.Since(current.first)), b.due()))
 }
 
 // close ends a batch by its timer, unless it was closed because it was full, or its call would have to wait.

@@ -128,7 +128,7 @@ func TestBatcherGathersWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ready := time.Now().Add(5 * time.Second)
 		var calls [][]string
-		b := newBatcher(100, func() time.Duration { return time.Until(ready) }, func(_ context.Context, ids []string) map[string]result[string] {
+		b := newBatcher(100, asking, func() time.Duration { return time.Until(ready) }, func(_ context.Context, ids []string) map[string]result[string] {
 			calls = append(calls, ids)
 			answers := map[string]result[string]{}
 			for _, id := range ids {

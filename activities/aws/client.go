@@ -75,8 +75,8 @@ func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.
 	}
 	acc.catalog = newCatalogCache(acc)
 	acc.templates = newTemplateCache(acc)
-	acc.terminates = newBatcher(mostTerminated, acc.due("TerminateInstances"), acc.terminate)
-	acc.describes = newBatcher(mostDescribed, acc.due("DescribeInstances"), acc.states)
+	acc.terminates = newBatcher(mostTerminated, ending, acc.due("TerminateInstances"), acc.terminate)
+	acc.describes = newBatcher(mostDescribed, asking, acc.due("DescribeInstances"), acc.states)
 	return acc, nil
 }
 

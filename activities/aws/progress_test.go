@@ -39,7 +39,7 @@ func TestDoubtful(t *testing.T) {
 func TestBatcher(t *testing.T) {
 	var mu sync.Mutex
 	var calls []int
-	b := newBatcher(10, unhurried, func(_ context.Context, ids []string) map[string]result[string] {
+	b := newBatcher(10, asking, unhurried, func(_ context.Context, ids []string) map[string]result[string] {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, len(ids))
@@ -72,7 +72,7 @@ func TestBatcher(t *testing.T) {
 
 func TestBatcherCallerThatLeaves(t *testing.T) {
 	served := make(chan error, 1)
-	b := newBatcher(10, unhurried, func(ctx context.Context, _ []string) map[string]result[string] {
+	b := newBatcher(10, asking, unhurried, func(ctx context.Context, _ []string) map[string]result[string] {
 		served <- ctx.Err()
 		return nil
 	})

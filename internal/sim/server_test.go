@@ -66,7 +66,7 @@ func TestCallersMustSign(t *testing.T) {
 
 func TestUnknownActionsAreRefused(t *testing.T) {
 	w := newWorld(t, sim.Options{})
-	_, err := w.ec2.DescribeVolumes(w.ctx, nil)
+	_, err := w.ec2.DescribeVpcs(w.ctx, nil)
 	require.Equal(t, "InvalidAction", code(err))
 	_, err = w.ec2.DescribeSubnets(w.ctx, &ec2.DescribeSubnetsInput{DryRun: aws.Bool(true)})
 	require.Equal(t, "DryRunOperation", code(err))

@@ -57,6 +57,7 @@ func (tb *Testbed) startTemporal(ctx context.Context) error {
 		return err
 	}
 	tb.TemporalAddress = address(ports[0])
+	tb.TemporalMetrics = "http://" + address(ports[2]) + "/metrics"
 	if !tb.options.Headless {
 		tb.TemporalUI = "http://" + address(ports[3])
 	}

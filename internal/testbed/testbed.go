@@ -102,9 +102,11 @@ type Testbed struct {
 	// Kube is the admin's client configuration, without client-side rate limits.
 	Kube *rest.Config
 
-	// TemporalAddress is host:port of Temporal's gRPC service, TemporalUI the URL of its pages.
+	// TemporalAddress is host:port of Temporal's gRPC service, TemporalUI the URL of its pages and TemporalMetrics that of
+	// its metrics.
 	TemporalAddress string
 	TemporalUI      string
+	TemporalMetrics string
 	// StoreURI is a mongodb:// URI.
 	StoreURI string
 	// SimURL is the endpoint of the simulated AWS.

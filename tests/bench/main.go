@@ -31,10 +31,23 @@ var measures = []measure{
 	{"hops", measureHops},
 	{"main-job", measureMainJob},
 	{"karpenter", measureRival},
+	{"size-50", measureSize(50)},
+	{"size-200", measureSize(200)},
+	{"size-500", measureSize(500)},
+	{"size-1000", measureSize(1000)},
+}
+
+// names are what can be chosen.
+func names() string {
+	all := make([]string, len(measures))
+	for i, m := range measures {
+		all[i] = m.name
+	}
+	return strings.Join(all, ", ")
 }
 
 func main() {
-	only := flag.String("run", ".", "regular expression of the measures to run: bursts, signal, hops, main-job, karpenter")
+	only := flag.String("run", ".", "regular expression of the measures to run: "+names())
 	short := flag.Bool("short", false, "few rounds, to see that it works")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -2,6 +2,8 @@ package ec2
 
 import (
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"floe.dev/floe/api/v1alpha1"
@@ -51,6 +53,7 @@ type instanceItem struct {
 	SubnetID       string    `xml:"subnetId,omitempty"`
 	VPCID          string    `xml:"vpcId,omitempty"`
 	PrivateIP      string    `xml:"privateIpAddress,omitempty"`
+	PublicIP       string    `xml:"ipAddress,omitempty"`
 	StateReason    *reason   `xml:"stateReason"`
 	Architecture   string    `xml:"architecture"`
 	RootDeviceType string    `xml:"rootDeviceType"`
@@ -61,9 +64,26 @@ type instanceItem struct {
 	ClientToken    string    `xml:"clientToken,omitempty"`
 	Tags           []tagItem `xml:"tagSet>item"`
 	Hypervisor     string    `xml:"hypervisor"`
+	Devices        []device  `xml:"blockDeviceMapping>item"`
 	Hibernation    struct {
 		Configured bool `xml:"configured"`
 	} `xml:"hibernationOptions"`
+}
+
+type device struct {
+	Name string `xml:"deviceName"`
+	EBS  struct {
+		VolumeID   string    `xml:"volumeId"`
+		Status     string    `xml:"status"`
+		Since      time.Time `xml:"attachTime"`
+		GoesWithIt bool      `xml:"deleteOnTermination"`
+	} `xml:"ebs"`
+}
+
+func rootOf(s cloud.Snapshot) device {
+	d := device{Name: cloud.RootDevice}
+	d.EBS.VolumeID, d.EBS.Status, d.EBS.Since, d.EBS.GoesWithIt = s.RootVolume, "attached", s.Launched.UTC(), true
+	return d
 }
 
 type placement struct {
@@ -97,11 +117,15 @@ func itemOf(s cloud.Snapshot) instanceItem {
 	}
 	if s.Reason.Code != "" {
 		item.StateReason = &reason{s.Reason.Code, s.Reason.Message}
-		item.Reason = "User initiated (" + s.At.UTC().Format("2006-01-02 15:04:05 MST") + ")"
+		item.Reason = s.Reason.Message
+		if strings.HasPrefix(s.Reason.Code, "Client.") {
+			item.Reason = "User initiated (" + s.At.UTC().Format("2006-01-02 15:04:05 MST") + ")"
+		}
 	}
 	// What is terminated has given its place in the network back.
 	if s.State != cloud.Terminated {
 		item.PrivateDNS, item.PrivateIP, item.SubnetID, item.VPCID = s.PrivateDNS, s.PrivateIP, s.SubnetID, s.VPCID
+		item.PublicIP, item.Devices = s.PublicIP, []device{rootOf(s)}
 	}
 	return item
 }
@@ -146,7 +170,13 @@ var instanceFilters = tagLookups(lookups[cloud.Snapshot]{
 	"image-id":             one(func(s cloud.Snapshot) string { return s.Image.ID }),
 	"private-dns-name":     one(func(s cloud.Snapshot) string { return s.PrivateDNS }),
 	"private-ip-address":   one(func(s cloud.Snapshot) string { return s.PrivateIP }),
-	"reservation-id":       one(func(s cloud.Snapshot) string { return s.Reservation }),
+	"architecture":         one(func(s cloud.Snapshot) string { return s.Image.Arch }),
+	"hibernation-options.configured": one(func(s cloud.Snapshot) string {
+		return strconv.FormatBool(s.Hibernation)
+	}),
+	"instance-state-code": one(func(s cloud.Snapshot) string { return strconv.Itoa(s.State.Code()) }),
+	"state-reason-code":   one(func(s cloud.Snapshot) string { return s.Reason.Code }),
+	"reservation-id":      one(func(s cloud.Snapshot) string { return s.Reservation }),
 	"instance-lifecycle": func(s cloud.Snapshot, _ string) []string {
 		if s.CapacityType == v1alpha1.Spot {
 			return []string{"spot"}
@@ -162,9 +192,8 @@ var instanceFilters = tagLookups(lookups[cloud.Snapshot]{
 }, func(s cloud.Snapshot) map[string]string { return s.Tags })
 
 func (a *API) describeInstances(p describeInstancesParams, _ url.Values) (query.Result, error) {
-	if len(p.InstanceID) > 0 && p.MaxResults != 0 {
-		// docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html, MaxResults
-		return nil, query.Errorf("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+	if err := p.notWith("instancesSet", p.InstanceID); err != nil {
+		return nil, err
 	}
 	list, err := a.cloud.Instances(p.InstanceID)
 	if err != nil {
@@ -231,6 +260,10 @@ func (a *API) terminateInstances(p instancesParams, _ url.Values) (query.Result,
 	return changesOf(a.cloud.Terminate(p.InstanceID))
 }
 
+func (a *API) rebootInstances(p instancesParams, _ url.Values) (query.Result, error) {
+	return &done{Return: true}, a.cloud.Reboot(p.InstanceID)
+}
+
 func (a *API) startInstances(p instancesParams, _ url.Values) (query.Result, error) {
 	return changesOf(a.cloud.Start(p.InstanceID))
 }
@@ -246,4 +279,13 @@ type createTagsParams struct {
 
 func (a *API) createTags(p createTagsParams, _ url.Values) (query.Result, error) {
 	return &done{Return: true}, a.cloud.Tag(p.ResourceID, p.Tag)
+}
+
+type deleteTagsParams struct {
+	ResourceID []string `query:"ResourceId,required"`
+	Tag        []cloud.TagToDelete
+}
+
+func (a *API) deleteTags(p deleteTagsParams, _ url.Values) (query.Result, error) {
+	return &done{Return: true}, a.cloud.Untag(p.ResourceID, p.Tag)
 }

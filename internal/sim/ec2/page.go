@@ -45,3 +45,12 @@ func parseToken(token string) (int, error) {
 	start, err := strconv.ParseUint(string(text), 10, 31)
 	return int(start), err
 }
+
+// notWith refuses a page size beside IDs, as most of EC2's actions do that take both
+// (docs.aws.amazon.com/AWSEC2/latest/APIReference: MaxResults of each).
+func (p paged) notWith(name string, ids []string) error {
+	if len(ids) == 0 || p.MaxResults == 0 {
+		return nil
+	}
+	return query.Errorf("InvalidParameterCombination", "The parameter %s cannot be used with the parameter maxResults", name)
+}

@@ -3,7 +3,6 @@ package ec2
 import (
 	"net/url"
 	"strings"
-	"time"
 
 	"floe.dev/floe/internal/sim/cloud"
 	"floe.dev/floe/internal/sim/query"
@@ -217,91 +216,4 @@ func resolveAlias(aliases map[string]string, image string) string {
 		return id
 	}
 	return image
-}
-
-type describeSpotInstanceRequestsParams struct {
-	paged
-	SpotInstanceRequestID []string `query:"SpotInstanceRequestId"`
-	Filter                []filter
-}
-
-type describeSpotInstanceRequestsAnswer struct {
-	query.Answer
-	Requests  []spotRequestItem `xml:"spotInstanceRequestSet>item"`
-	NextToken string            `xml:"nextToken,omitempty"`
-}
-
-type spotRequestItem struct {
-	ID          string     `xml:"spotInstanceRequestId"`
-	InstanceID  string     `xml:"instanceId"`
-	Created     time.Time  `xml:"createTime"`
-	Zone        string     `xml:"launchedAvailabilityZone"`
-	ZoneID      string     `xml:"launchedAvailabilityZoneId"`
-	Product     string     `xml:"productDescription"`
-	State       string     `xml:"state"`
-	Status      spotStatus `xml:"status"`
-	Type        string     `xml:"type"`
-	Interrupted string     `xml:"instanceInterruptionBehavior"`
-}
-
-type spotStatus struct {
-	Code    string    `xml:"code"`
-	Message string    `xml:"message"`
-	Updated time.Time `xml:"updateTime"`
-}
-
-// spotRequestOf is the request behind a spot instance
-// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-request-status.html).
-func spotRequestOf(s cloud.Snapshot) spotRequestItem {
-	item := spotRequestItem{
-		ID: s.SpotRequest, InstanceID: s.ID, Created: s.Launched.UTC(), Zone: s.Zone.Name, ZoneID: s.Zone.ID,
-		Product: "Linux/UNIX", State: "active", Type: "one-time", Interrupted: "terminate",
-		Status: spotStatus{"fulfilled", "Your spot request is fulfilled.", s.At.UTC()},
-	}
-	if s.State == cloud.ShuttingDown || s.State == cloud.Terminated {
-		item.State = "closed"
-		item.Status = spotStatus{"instance-terminated-by-user", "Spot Instance terminated due to user-initiated termination.", s.At.UTC()}
-	}
-	return item
-}
-
-var spotRequestFilters = lookups[spotRequestItem]{
-	"spot-instance-request-id": one(func(r spotRequestItem) string { return r.ID }),
-	"instance-id":              one(func(r spotRequestItem) string { return r.InstanceID }),
-	"state":                    one(func(r spotRequestItem) string { return r.State }),
-	"status-code":              one(func(r spotRequestItem) string { return r.Status.Code }),
-}
-
-func (a *API) describeSpotInstanceRequests(p describeSpotInstanceRequestsParams, _ url.Values) (query.Result, error) {
-	instances, err := a.cloud.Instances(nil)
-	if err != nil {
-		return nil, err
-	}
-	wanted := map[string]bool{}
-	for _, id := range p.SpotInstanceRequestID {
-		wanted[id] = true
-	}
-	var list []spotRequestItem
-	for _, s := range instances {
-		if s.SpotRequest != "" && (len(wanted) == 0 || wanted[s.SpotRequest]) {
-			list = append(list, spotRequestOf(s))
-			delete(wanted, s.SpotRequest)
-			if len(wanted) == 0 && len(p.SpotInstanceRequestID) > 0 {
-				break
-			}
-		}
-	}
-	for _, id := range p.SpotInstanceRequestID {
-		if wanted[id] {
-			return nil, query.Errorf("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist", id)
-		}
-	}
-	if list, err = spotRequestFilters.keep(list, p.Filter); err != nil {
-		return nil, err
-	}
-	page, next, err := pageOf(list, p.paged, 5, 1000)
-	if err != nil {
-		return nil, err
-	}
-	return &describeSpotInstanceRequestsAnswer{Requests: page, NextToken: next}, nil
 }

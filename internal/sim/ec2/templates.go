@@ -58,9 +58,8 @@ func (a *API) createLaunchTemplate(p createLaunchTemplateParams, _ url.Values) (
 }
 
 type createLaunchTemplateVersionParams struct {
-	ClientToken        string
-	LaunchTemplateID   string `query:"LaunchTemplateId"`
-	LaunchTemplateName string
+	ClientToken string
+	templateParams
 	SourceVersion      string
 	VersionDescription string
 	LaunchTemplateData cloud.LaunchData `query:",required"`
@@ -87,8 +86,7 @@ func (a *API) version(t cloud.Template, v cloud.TemplateVersion) versionItem {
 }
 
 func (a *API) createLaunchTemplateVersion(p createLaunchTemplateVersionParams, _ url.Values) (query.Result, error) {
-	ref := cloud.TemplateRef{ID: p.LaunchTemplateID, Name: p.LaunchTemplateName}
-	t, v, err := a.cloud.CreateVersion(ref, p.SourceVersion, p.VersionDescription, p.LaunchTemplateData)
+	t, v, err := a.cloud.CreateVersion(p.ref(), p.SourceVersion, p.VersionDescription, p.LaunchTemplateData)
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +151,7 @@ func templateRefs(ids, names []string) []cloud.TemplateRef {
 
 type describeLaunchTemplateVersionsParams struct {
 	paged
-	LaunchTemplateID      string `query:"LaunchTemplateId"`
-	LaunchTemplateName    string
+	templateParams
 	LaunchTemplateVersion []string
 	MinVersion            string
 	MaxVersion            string
@@ -169,7 +166,7 @@ type describeLaunchTemplateVersionsAnswer struct {
 
 // describeLaunchTemplateVersions describes versions of one template, or $Latest and $Default of all.
 func (a *API) describeLaunchTemplateVersions(p describeLaunchTemplateVersionsParams, _ url.Values) (query.Result, error) {
-	refs := []cloud.TemplateRef{{ID: p.LaunchTemplateID, Name: p.LaunchTemplateName}}
+	refs := []cloud.TemplateRef{p.ref()}
 	if p.LaunchTemplateID == "" && p.LaunchTemplateName == "" {
 		refs = nil
 		for _, v := range p.LaunchTemplateVersion {
@@ -232,7 +229,7 @@ func (a *API) versions(ref cloud.TemplateRef, p describeLaunchTemplateVersionsPa
 	}
 	// The newest first, as EC2 lists them.
 	for n := t.Latest(); n >= 1; n-- {
-		if n >= low && n <= high {
+		if n >= low && n <= high && !t.Versions[n-1].Deleted {
 			items = append(items, a.version(t, t.Versions[n-1]))
 		}
 	}

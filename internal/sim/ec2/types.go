@@ -49,6 +49,11 @@ var typeFilters = lookups[contract.InstanceType]{
 	}),
 	"bare-metal":                            one(func(t contract.InstanceType) string { return strconv.FormatBool(t.BareMetal) }),
 	"current-generation":                    one(func(contract.InstanceType) string { return "true" }),
+	"hypervisor":                            one(hypervisorOf),
+	"burstable-performance-supported":       one(func(t contract.InstanceType) string { return strconv.FormatBool(burstable(t)) }),
+	"free-tier-eligible":                    one(func(contract.InstanceType) string { return "false" }),
+	"supported-boot-mode":                   one(func(contract.InstanceType) string { return "uefi" }),
+	"supported-root-device-type":            one(func(contract.InstanceType) string { return "ebs" }),
 	"supported-virtualization-type":         one(func(contract.InstanceType) string { return "hvm" }),
 	"processor-info.supported-architecture": one(func(t contract.InstanceType) string { return archOf(t) }),
 	"vcpu-info.default-vcpus":               one(func(t contract.InstanceType) string { return strconv.Itoa(t.VCPU) }),
@@ -56,6 +61,19 @@ var typeFilters = lookups[contract.InstanceType]{
 	"supported-usage-class": func(contract.InstanceType, string) []string {
 		return []string{"on-demand", "spot"}
 	},
+}
+
+// hypervisorOf is empty for bare metal, which has none.
+func hypervisorOf(t contract.InstanceType) string {
+	if t.BareMetal {
+		return ""
+	}
+	return "nitro"
+}
+
+// burstable says whether a type is of one of the families t.
+func burstable(t contract.InstanceType) bool {
+	return len(t.Name) > 1 && t.Name[0] == 't' && t.Name[1] >= '0' && t.Name[1] <= '9'
 }
 
 func archOf(t contract.InstanceType) string {
@@ -67,10 +85,10 @@ func archOf(t contract.InstanceType) string {
 
 func (a *API) describeInstanceTypes(p describeInstanceTypesParams, _ url.Values) (query.Result, error) {
 	list := a.cloud.Types()
+	if err := p.notWith("instanceTypes", p.InstanceType); err != nil {
+		return nil, err
+	}
 	if len(p.InstanceType) > 0 {
-		if p.MaxResults != 0 {
-			return nil, query.Errorf("InvalidParameterCombination", "The parameter instanceTypes cannot be used with the parameter maxResults")
-		}
 		var err error
 		if list, err = named(list, p.InstanceType); err != nil {
 			return nil, err
@@ -90,10 +108,7 @@ func (a *API) describeInstanceTypes(p describeInstanceTypesParams, _ url.Values)
 			InstanceType: t.Name, Current: true, UsageClasses: []string{"on-demand", "spot"}, RootDeviceTypes: []string{"ebs"},
 			Virtualization: []string{"hvm"}, BareMetal: t.BareMetal, Architectures: []string{archOf(t)}, DefaultVCPUs: t.VCPU,
 			MemoryMiB: t.MemoryMiB, MaxInterfaces: t.ENIs, IPv4Addresses: t.IPv4PerENI, Hibernation: t.Hibernation,
-			Burstable: t.Name[0] == 't', BootModes: []string{"uefi"},
-		}
-		if !t.BareMetal {
-			item.Hypervisor = "nitro"
+			Burstable: burstable(t), BootModes: []string{"uefi"}, Hypervisor: hypervisorOf(t),
 		}
 		answer.Types = append(answer.Types, item)
 	}
