@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -71,7 +70,7 @@ type bootFile struct {
 	Sigma        float64          `json:"sigma"`
 }
 
-// LoadScenario reads a scenario file (YAML; unknown fields are refused). All that it leaves out is as in the zero
+// LoadScenario reads a scenario file (YAML; unknown fields are refused), or one of Scenarios by its name. All that it leaves out is as in the zero
 // Options, and each boot phase and hibernation rule that it leaves out is DefaultBoot's or DefaultHibernation's:
 //
 //	description: what it is like
@@ -102,9 +101,9 @@ type bootFile struct {
 //	  at 0s c5.* spot *: 0
 //	  lose answer of CreateFleet 1
 func LoadScenario(path string) (Options, error) {
-	data, err := os.ReadFile(path)
+	data, err := readScenario(path)
 	if err != nil {
-		return Options{}, fmt.Errorf("read scenario: %w", err)
+		return Options{}, fmt.Errorf("read scenario %s: %w", path, err)
 	}
 	o, err := parseScenario(data, filepath.Dir(path))
 	if err != nil {
