@@ -194,6 +194,7 @@ func (s *scaleUp) close(ctx workflow.Context, err error) (*contract.ScaleUpView,
 	}
 	for _, node := range s.nodes {
 		if failed := started(ctx, node); failed != nil {
+			s.record(ctx) // what was asked and answered is true all the same
 			return nil, fmt.Errorf("start the Node workflow: %w", failed)
 		}
 	}

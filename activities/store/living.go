@@ -18,14 +18,14 @@ type Living struct {
 	At       time.Time
 }
 
-// LivingNodes are the records of a cluster's nodes that have not come to their end. It reads the whole collection: it is
-// for an audit, not for a hot path.
+// LivingNodes are the records of a cluster's nodes that have not come to their end, all of them: it is for an audit, not
+// for a hot path.
 func (a *Activities) LivingNodes(ctx context.Context, cluster string) ([]Living, error) {
 	if a.client == nil {
 		return nil, nil
 	}
 	const action = "the read of nodes"
-	cursor, err := a.database.Collection(contract.CollectionNodes).Find(ctx,
+	cursor, err := a.indexed(ctx, contract.CollectionNodes).Find(ctx,
 		bson.D{{Key: "view.cluster", Value: cluster}, {Key: "view.phase", Value: bson.D{{Key: "$ne", Value: string(contract.PhaseTerminated)}}}},
 		options.Find().SetProjection(bson.D{{Key: "revision", Value: 1}, {Key: "at", Value: 1}}))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
@@ -66,9 +65,7 @@ func (a *Activities) Learned(ctx context.Context, region string, since time.Time
 		return nil, nil
 	}
 	const action = "the read of offerings"
-	collection := a.database.Collection(contract.CollectionOfferings)
-	a.index(ctx, collection)
-	cursor, err := collection.Find(ctx, bson.D{{Key: "region", Value: region}, {Key: "stored", Value: bson.D{{Key: "$gte", Value: since}}}})
+	cursor, err := a.indexed(ctx, contract.CollectionOfferings).Find(ctx, bson.D{{Key: "region", Value: region}, {Key: "stored", Value: bson.D{{Key: "$gte", Value: since}}}})
 	if err != nil {
 		return nil, classify(err, action)
 	}
@@ -88,16 +85,4 @@ func (a *Activities) Learned(ctx context.Context, region string, since time.Time
 		}
 	}
 	return result, nil
-}
-
-// index makes the index that Learned reads by. Without it Learned is slow, not wrong, so a failure only leaves it to
-// the next read.
-func (a *Activities) index(ctx context.Context, collection *mongo.Collection) {
-	if a.indexed.Load() {
-		return
-	}
-	keys := bson.D{{Key: "region", Value: 1}, {Key: "stored", Value: 1}}
-	if _, err := collection.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: keys}); err == nil {
-		a.indexed.Store(true)
-	}
 }

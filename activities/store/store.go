@@ -1,5 +1,5 @@
-// Package store holds the activities that write Floe's projection to a MongoDB-compatible database, and the reads of
-// the offering memory.
+// Package store holds the activities that write Floe's projection to a MongoDB-compatible database and delete from it what
+// is old, and the reads of the offering memory.
 //
 // Every write is one document and idempotent: an immutable insert with a deterministic id, or a node's record, written
 // by its one workflow in order of revision. Workflows stay right without the store, so every call here gives up soon.
@@ -11,12 +11,13 @@ package store
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"floe.dev/floe/internal/config"
 )
@@ -33,7 +34,7 @@ const (
 type Activities struct {
 	client   *mongo.Client // nil: there is no store
 	database *mongo.Database
-	indexed  atomic.Bool
+	indexes  sync.Map // names of the collections whose indexes are there
 	now      func() time.Time
 }
 
@@ -51,7 +52,10 @@ func New(cfg config.Store, monitor *event.CommandMonitor) (*Activities, error) {
 		SetMonitor(monitor).
 		SetServerSelectionTimeout(dialTimeout).
 		SetConnectTimeout(dialTimeout).
-		SetTimeout(callTimeout))
+		SetTimeout(callTimeout).
+		// Whatever the URI says: a workflow takes what was acknowledged for done, and writes it no second time. Most of a
+		// replica set has it then, so that a failover takes nothing back.
+		SetWriteConcern(writeconcern.Majority()))
 	if err != nil {
 		// The driver's error is left out: it may quote the password.
 		return nil, fmt.Errorf("store.uri: %s is no connection string that the MongoDB driver understands: give mongodb://USER:PASSWORD@HOST:PORT, user and password percent-encoded", cfg.URI)

@@ -212,8 +212,10 @@ func TestStoreDown(t *testing.T) {
 	store, err := New(config.Store{URI: config.URI("mongodb://floe:secret@" + nobody), Database: "floe"}, nil)
 	require.NoError(t, err, "a store that is down keeps nobody from starting")
 	_, readErr := store.Learned(t.Context(), "eu-west-1", time.Now())
+	_, livingErr := store.LivingNodes(t.Context(), "demo")
+	_, pruneErr := store.Prune(t.Context(), contract.PruneInput{Collection: contract.CollectionNodes, Before: time.Now()})
 	for _, err := range []error{
-		readErr,
+		readErr, livingErr, pruneErr,
 		store.Ping(t.Context()),
 		store.PutNode(t.Context(), node(1, contract.PhaseReady)),
 		store.PutHops(t.Context(), []contract.HopRecord{hop("a", time.Now())}),
