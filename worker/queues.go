@@ -41,6 +41,7 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 	all := []queue{{name: contract.TaskQueue, options: main, workflows: true, activities: map[string]any{
 		contract.ActivityPutNode: p.store.PutNode,
 		contract.ActivityPutHops: p.store.PutHops,
+		contract.ActivityPrune:   p.store.Prune,
 	}}}
 
 	for _, c := range cfg.Clusters {

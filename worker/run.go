@@ -71,7 +71,7 @@ func run(ctx context.Context, cfg *config.Config, s settings, log *slog.Logger) 
 	state.temporal.Store(&temporal)
 	registerSearchAttributes(ctx, temporal, options.Namespace, log)
 	go divideBudgets(ctx, temporal, cfg.Accounts, parts.aws, log)
-	go scheduleSweeps(ctx, temporal.ScheduleClient(), cfg, log)
+	go keepSchedules(ctx, temporal.ScheduleClient(), cfg, log)
 	work(ctx, temporal, parts.queues(cfg, s.stopTimeout), &state, log)
 	log.Info("worker stopped")
 	return nil

@@ -16,6 +16,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 
 	"floe.dev/floe/activities/aws"
 	"floe.dev/floe/activities/kube"
@@ -52,10 +53,31 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 	for _, name := range []string{
 		contract.ActivityPlan, contract.ActivityOpenChain, contract.ActivityRegister, contract.ActivityReadNode,
 		contract.ActivityDrain, contract.ActivityDeleteNode, contract.ActivityLaunch, contract.ActivityTerminate,
-		contract.ActivityDescribe, contract.ActivityPutNode, contract.ActivityPutHops,
+		contract.ActivityDescribe, contract.ActivityPutNode, contract.ActivityPutHops, contract.ActivityPrune,
 	} {
 		require.True(t, served[name], name)
 	}
+}
+
+func TestSchedulesAreThoseOfTheConfiguration(t *testing.T) {
+	ids := func(cfg *config.Config) (ids []string) {
+		for _, s := range schedules(cfg) {
+			require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, s.Overlap, s.ID)
+			ids = append(ids, s.ID)
+		}
+		return ids
+	}
+	clusters := []config.Cluster{{Name: "prod"}, {Name: "staging"}}
+	accounts := []config.Account{{Name: "main", Region: "eu-west-1"}}
+	stored := config.Store{URI: "mongodb://127.0.0.1:1", Retention: config.Retention{Plans: 720 * time.Hour}}
+	require.Equal(t, []string{"sweep-prod", "sweep-staging", "retention"}, ids(&config.Config{Clusters: clusters, Accounts: accounts, Store: stored}))
+	require.Equal(t, []string{"retention"}, ids(&config.Config{Clusters: clusters, Store: stored}), "without accounts nothing is bought")
+	require.Empty(t, ids(&config.Config{}))
+
+	all := schedules(&config.Config{Store: stored})
+	action := all[0].Action.(*client.ScheduleWorkflowAction)
+	require.EqualValues(t, 720, action.Args[0].(contract.RetentionInput).Hours["plans"])
+	require.Less(t, action.WorkflowRunTimeout, all[0].Spec.Intervals[0].Every, "it is over when the next is due")
 }
 
 func TestSearchAttributes(t *testing.T) {

@@ -15,6 +15,7 @@ func Register(r worker.WorkflowRegistry) {
 		contract.WorkflowNode:        Node,
 		contract.WorkflowDrain:       Drain,
 		contract.WorkflowSweep:       Sweep,
+		contract.WorkflowRetention:   Retention,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

@@ -5,7 +5,7 @@
 //	  - {name: prod, kubeconfig: /etc/floe/prod.kubeconfig, account: main}
 //	accounts:
 //	  - {name: main, region: eu-west-1, role: arn:aws:iam::123456789012:role/floe}
-//	store: {uri: mongodb://127.0.0.1:27017, database: floe}
+//	store: {uri: mongodb://127.0.0.1:27017, database: floe, retention: {plans: 720h}}
 //	describeLag: 60s
 package config
 

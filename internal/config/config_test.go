@@ -24,7 +24,7 @@ clusters:
 accounts:
   - {name: main, region: eu-west-1, role: "arn:aws:iam::123456789012:role/floe", rates: {launch: 3}}
   - {name: us, region: us-gov-west-1, endpoint: "http://127.0.0.1:4566"}
-store: {uri: "mongodb://floe:secret@127.0.0.1:27017", database: nodes}
+store: {uri: "mongodb://floe:secret@127.0.0.1:27017", database: nodes, retention: {nodes: 0, plans: 48h}}
 temporal: {address: "127.0.0.1:7233", namespace: default, ui: "http://127.0.0.1:8233"}
 describeLag: 5s
 `
@@ -54,7 +54,12 @@ func TestLoadFile(t *testing.T) {
 			},
 			{Name: "us", Region: "us-gov-west-1", Endpoint: "http://127.0.0.1:4566"},
 		},
-		Store:       config.Store{URI: "mongodb://floe:secret@127.0.0.1:27017", Database: "nodes"},
+		Store: config.Store{
+			URI: "mongodb://floe:secret@127.0.0.1:27017", Database: "nodes",
+			Retention: config.Retention{
+				Nodes: 0, Plans: 48 * time.Hour, Hops: 26280 * time.Hour, Offerings: 48 * time.Hour, Events: 26280 * time.Hour,
+			},
+		},
 		Temporal:    config.Temporal{Address: "127.0.0.1:7233", Namespace: "default", UI: "http://127.0.0.1:8233"},
 		DescribeLag: 5 * time.Second,
 	}, c)
@@ -86,7 +91,10 @@ func TestDefaults(t *testing.T) {
 	c, err := load(t, "accounts: [{name: main, region: eu-west-1}]\nclusters: [{name: demo}]")
 	require.NoError(t, err)
 	require.Equal(t, time.Minute, c.DescribeLag)
-	require.Equal(t, config.Store{Database: "floe"}, c.Store)
+	require.Equal(t, config.Store{Database: "floe", Retention: config.Retention{
+		Nodes: 26280 * time.Hour, Plans: 720 * time.Hour, Hops: 26280 * time.Hour, Offerings: 48 * time.Hour, Events: 26280 * time.Hour,
+	}}, c.Store)
+	require.NoError(t, c.Store.Retention.Input().Validate())
 	cluster, err := c.Cluster("")
 	require.NoError(t, err)
 	require.Equal(t, config.Cluster{Name: "demo", Account: "main"}, cluster, "the only account is the cluster's")
@@ -98,7 +106,12 @@ func TestMistakes(t *testing.T) {
 	for name, tc := range map[string]struct{ yaml, want string }{
 		"unknown at the top":    {"clutsers: []", "clutsers: unknown field; the fields here are clusters, accounts, store, temporal, describeLag"},
 		"unknown in a list":     {"accounts: [{name: main, region: eu-west-1, regoin: x}]", "accounts[0].regoin: unknown field; the fields here are name, region, role, endpoint, rates"},
-		"unknown in an object":  {"store: {url: x}", "store.url: unknown field; the fields here are uri, database"},
+		"unknown in an object":  {"store: {url: x}", "store.url: unknown field; the fields here are uri, database, retention"},
+		"unknown below":         {"store: {retention: {nods: 1h}}", "store.retention.nods: unknown field; the fields here are nodes, plans, hops, offerings, events"},
+		"retention, no unit":    {"store: {retention: {plans: 720}}", "store.retention.plans: 720ns is too short: give at least 24h, with the unit, or 0 to keep for ever"},
+		"retention, negative":   {"store: {retention: {nodes: -1h}}", "store.retention.nodes: -1h0m0s is too short"},
+		"retention, too short":  {"store: {retention: {offerings: 1h}}", "store.retention.offerings: 1h0m0s is too short"},
+		"retention, none":       {"store: {retention: {hops: long}}", "store.retention.hops"},
 		"case matters":          {"Clusters: []", "Clusters: unknown field"},
 		"wrong kind":            {"clusters: demo", "clusters"},
 		"wrong kind below":      {"clusters: [{name: {a: b}}]", "clusters[0].name"},

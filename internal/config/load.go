@@ -119,7 +119,7 @@ func keyOfFlag(f *pflag.Flag) (string, any) {
 
 // decode is strict: a field that the file has and Config has not is a mistake.
 func decode(k *koanf.Koanf) (*Config, error) {
-	c := &Config{Store: Store{Database: "floe"}, DescribeLag: time.Minute}
+	c := &Config{Store: Store{Database: "floe", Retention: retentionDefaults}, DescribeLag: time.Minute}
 	var seen mapstructure.Metadata
 	err := k.UnmarshalWithConf("", c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
@@ -140,11 +140,12 @@ func decode(k *koanf.Koanf) (*Config, error) {
 
 // fields are the fields of each list or object of the file, for suggestions.
 var fields = map[string][]string{
-	"":         {"clusters", "accounts", "store", "temporal", "describeLag"},
-	"clusters": {"name", "kubeconfig", "account"},
-	"accounts": {"name", "region", "role", "endpoint", "rates"},
-	"store":    {"uri", "database"},
-	"temporal": {"address", "namespace", "profile", "ui"},
+	"":                {"clusters", "accounts", "store", "temporal", "describeLag"},
+	"clusters":        {"name", "kubeconfig", "account"},
+	"accounts":        {"name", "region", "role", "endpoint", "rates"},
+	"store":           {"uri", "database", "retention"},
+	"store.retention": {"nodes", "plans", "hops", "offerings", "events"},
+	"temporal":        {"address", "namespace", "profile", "ui"},
 }
 
 // suggestion names the fields that there are where an unknown one was found: "clusters[0].nmae".

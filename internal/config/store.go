@@ -11,6 +11,8 @@ type Store struct {
 	URI URI `koanf:"uri"`
 	// Database is the name of the database: floe unless given.
 	Database string `koanf:"database"`
+	// Retention is how old what is in it may become.
+	Retention Retention `koanf:"retention"`
 }
 
 // URI is a connection string that may hold a password. However it is printed, logged or encoded, it comes without

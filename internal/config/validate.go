@@ -90,6 +90,7 @@ func (s Store) validate(p *problems) {
 	if s.Database == "" {
 		p.add("store.database: empty: give a name such as floe, or leave it out")
 	}
+	s.Retention.validate(p)
 }
 
 type problems []error
