@@ -103,8 +103,8 @@ type NodeView struct {
 	Cluster  string   `json:"cluster"`
 	Pool     string   `json:"pool"`
 	Instance Instance `json:"instance"`
-	// InstanceState is EC2's latest word on the instance, or InstanceGone. In JSON it stands for NodeState.Instance,
-	// whose name Instance above takes.
+	// InstanceState is the last word of EC2 that the workflow heard, or InstanceGone: the watcher tells it of ends, not of
+	// every state. In JSON it stands for NodeState.Instance, whose name Instance above takes.
 	InstanceState string `json:"instanceState,omitempty"`
 	ScaleUp       string `json:"scaleUp,omitempty"`
 	Plan          string `json:"plan,omitempty"`

@@ -71,6 +71,33 @@ func (a *app) kubernetes(c config.Cluster) (kubernetes.Interface, dynamic.Interf
 	return client, pools, nil
 }
 
+// worlds are both worlds that a cluster lives in, and the configuration that leads there.
+type worlds struct {
+	config   *config.Config
+	cluster  config.Cluster
+	kube     kubernetes.Interface
+	pools    dynamic.Interface
+	temporal client.Client
+}
+
+// worlds loads the configuration and connects to both worlds. Close what it returns after use.
+func (a *app) worlds(ctx context.Context) (*worlds, error) {
+	cfg, cluster, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	w := &worlds{config: cfg, cluster: cluster}
+	if w.kube, w.pools, err = a.kubernetes(cluster); err != nil {
+		return nil, err
+	}
+	if w.temporal, err = a.temporal(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *worlds) close() { w.temporal.Close() }
+
 // explainKube turns an API server's error into one line that says what to do. what names what was asked for.
 func explainKube(err error, cluster, what string) error {
 	var connection *url.Error

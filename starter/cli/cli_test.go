@@ -7,12 +7,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/config"
 	"floe.dev/floe/starter/fleet"
+	"floe.dev/floe/starter/pools"
 )
 
 // floe runs one command line without the environment of whoever runs the tests.
@@ -52,16 +59,17 @@ func TestWrongCommandLines(t *testing.T) {
 		code int
 		want string
 	}{
-		"unknown flag":     {[]string{"plan", "--nope"}, ExitUsage, "unknown flag: --nope"},
-		"unknown format":   {[]string{"plan", "-o", "xml"}, ExitUsage, `--output "xml": use one of table, json, yaml`},
-		"missing argument": {[]string{"pool", "scale-up"}, ExitUsage, "accepts 1 arg(s), received 0"},
-		"extra argument":   {[]string{"version", "please"}, ExitUsage, `unknown command "please"`},
-		"no file":          {[]string{"pool", "apply"}, ExitUsage, "name the manifests with --filename"},
-		"count":            {[]string{"pool", "scale-up", "general", "--count", "0", "--cluster", "c"}, ExitUsage, "count: 0 is out of range"},
-		"no cluster":       {[]string{"node", "list"}, ExitFailed, "name the cluster with --cluster"},
-		"no kubeconfig":    {[]string{"node", "list", "--cluster", "c", "--kubeconfig", "/none"}, ExitFailed, "name a kubeconfig with --kubeconfig"},
-		"log format":       {[]string{"watch", "--log-format", "xml"}, ExitUsage, `log format "xml" is unknown`},
-		"scenario":         {[]string{"sim", "--scenario", "/none"}, ExitFailed, "/none"},
+		"unknown flag":      {[]string{"plan", "--nope"}, ExitUsage, "unknown flag: --nope"},
+		"unknown format":    {[]string{"plan", "-o", "xml"}, ExitUsage, `--output "xml": use one of table, json, yaml`},
+		"missing argument":  {[]string{"pool", "scale-up"}, ExitUsage, "accepts 1 arg(s), received 0"},
+		"extra argument":    {[]string{"version", "please"}, ExitUsage, `unknown command "please"`},
+		"no file":           {[]string{"pool", "apply"}, ExitUsage, "name the manifests with --filename"},
+		"count":             {[]string{"pool", "scale-up", "general", "--count", "0", "--cluster", "c"}, ExitUsage, "count: 0 is out of range"},
+		"no cluster":        {[]string{"node", "list"}, ExitFailed, "name the cluster with --cluster"},
+		"no kubeconfig":     {[]string{"node", "list", "--cluster", "c", "--kubeconfig", "/none"}, ExitFailed, "name a kubeconfig with --kubeconfig"},
+		"hold that is over": {[]string{"node", "hold", "i-1", "--for", "-1h", "--cluster", "c"}, ExitUsage, "--for -1h0m0s is in the past"},
+		"log format":        {[]string{"watch", "--log-format", "xml"}, ExitUsage, `log format "xml" is unknown`},
+		"scenario":          {[]string{"sim", "--scenario", "/none"}, ExitFailed, "/none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := floe(t, "", c.args...)
@@ -135,6 +143,96 @@ general   2       a,b,c +2   eu-west-1a   0.7500     4      the cheapest that ho
 Cannot be placed:
   shop/whale-1 and 1 alike
     pool general: 24 types too small for 96 CPU
+`, out.String())
+}
+
+func TestWhereToWatch(t *testing.T) {
+	t.Setenv("TEMPORAL_NAMESPACE", "floe")
+	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
+	for want, cfg := range map[string]config.Temporal{
+		"watch it: http://127.0.0.1:8233/namespaces/floe/workflows/node%2Fprod%2Fi-1":   {UI: "http://127.0.0.1:8233"},
+		"watch it: temporal workflow show -w node/prod/i-1":                             {},
+		"watch it: temporal workflow show -w node/prod/i-1 --address t:1 --namespace n": {Address: "t:1", Namespace: "n"},
+	} {
+		w, err := watchingBy(cfg)
+		require.NoError(t, err)
+		require.Equal(t, want, w.words("node/prod/i-1"))
+	}
+}
+
+func TestHoldsAreShownWhileTheyLast(t *testing.T) {
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	life := &contract.NodeView{NodeState: contract.NodeState{
+		Phase: contract.PhaseReady, Hold: &contract.Hold{By: "alice@laptop", Reason: "debugging", Since: at, Until: at.Add(time.Hour)},
+	}}
+	for now, held := range map[time.Time]bool{at: true, at.Add(time.Hour): false} {
+		var list, one bytes.Buffer
+		printNodes(&list, []fleet.Node{{Instance: "i-1", Phase: contract.PhaseReady, Life: life}}, now)
+		printLife(&one, "node/c/i-1", *life, now)
+		const words = "held by alice@laptop until 2026-07-01T13:00:00Z: debugging"
+		require.Equal(t, held, strings.Contains(list.String(), "ready, "+words), list.String())
+		require.Equal(t, held, strings.Contains(one.String(), "it is: "+words), one.String())
+	}
+}
+
+func TestAPoolIsDescribed(t *testing.T) {
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	spot := contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az1", InstanceType: "m5.large", CapacityType: v1alpha1.Spot}
+	var out bytes.Buffer
+	printDescription(&out, pools.Description{
+		Pool: &v1alpha1.NodePool{
+			ObjectMeta: metav1.ObjectMeta{Name: "general", CreationTimestamp: metav1.NewTime(at)},
+			Spec: v1alpha1.NodePoolSpec{
+				LaunchTemplate: v1alpha1.LaunchTemplate{Name: "web", Version: "$Latest"}, Subnets: []string{"subnet-1"},
+				Requirements: []corev1.NodeSelectorRequirement{{Key: v1alpha1.LabelInstanceFamily, Operator: corev1.NodeSelectorOpIn, Values: []string{"m5"}}},
+				Limits:       corev1.ResourceList{"cpu": resource.MustParse("100")},
+				Fallback:     []v1alpha1.FallbackStep{{CapacityType: v1alpha1.Spot}, {CapacityType: v1alpha1.OnDemand}},
+			},
+		},
+		Account: "main", Region: "eu-west-1", Template: &contract.ResolvedTemplate{ID: "lt-1", Version: "3", ImageID: "ami-1"},
+		Steps: []contract.Step{
+			{CapacityType: v1alpha1.Spot, Skipped: "all 1 offerings are in back-off"},
+			{Index: 1, CapacityType: v1alpha1.OnDemand, Overrides: []contract.Override{{Offering: spot, Zone: "eu-west-1a", USDPerHour: 0.1}}},
+		},
+		Use:         corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("16Gi"), "nodes": resource.MustParse("2")},
+		Nodes:       []pools.Group{{Phase: contract.PhaseReady, CapacityType: v1alpha1.Spot, Zone: "eu-west-1a", Count: 2, USDPerHour: 0.2}},
+		USDPerHour:  0.2,
+		Launches:    []contract.LedgerEntry{{ScaleUp: "scaleup/c/p-1/0", Purpose: contract.PurposeDemand, Opened: at, Open: 1, PodCount: 3}},
+		Unplaceable: []contract.Unplaceable{{Pod: "shop/whale", Count: 2, Reasons: []string{"24 types too small for 96 CPU"}}},
+		BackOff:     []pools.BackOff{{Offering: spot, Until: at.Add(time.Minute)}},
+		Problems:    []string{"spec.subnets: none is known"},
+		Unchecked:   []string{"the store: it does not answer"},
+	}, at.Add(10*time.Second))
+	require.Equal(t, `POOL      WEIGHT   ACCOUNT   REGION      TEMPLATE                         SUBNETS   AGE
+general   0        main      eu-west-1   web@$Latest (version 3, ami-1)   1         10s
+
+problem: spec.subnets: none is known
+
+requires: floe.dev/instance-family In [m5]
+
+RESOURCE   USED   LIMIT
+cpu        4      100
+memory     16Gi   none
+nodes      2      none
+
+STEP   CAPACITY    OFFERINGS   TYPES      ZONES        $/H FROM   NARROWED
+1      spot        0           -          -            -          skipped: all 1 offerings are in back-off
+2      on-demand   1           m5.large   eu-west-1a   0.1000     -
+
+PHASE   CAPACITY   ZONE         NODES   $/H
+ready   spot       eu-west-1a   2       0.2000
+2 nodes, $0.2000/h
+
+LAUNCH IN FLIGHT   PURPOSE   AGE   TO COME   LAUNCHED   PODS
+scaleup/c/p-1/0    demand    10s   1         0          3
+
+Cannot hold:
+  shop/whale and 1 alike: 24 types too small for 96 CPU
+
+IN BACK-OFF   ZONE ID    CAPACITY   UNTIL
+m5.large      euw1-az1   spot       2026-07-01T12:01:00Z
+
+not checked: the store: it does not answer
 `, out.String())
 }
 

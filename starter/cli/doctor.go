@@ -27,20 +27,13 @@ The status is 1 where something is wrong, and where it could not be looked at.`,
 		Example: "  floe doctor\n  floe doctor -o json | jq -r '.violations[].ids[0]'",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, cluster, err := a.config()
+			w, err := a.worlds(cmd.Context())
 			if err != nil {
 				return err
 			}
-			client, _, err := a.kubernetes(cluster)
-			if err != nil {
-				return err
-			}
-			temporal, err := a.temporal(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer temporal.Close()
-			options, done, err := doctor.FromConfig(cmd.Context(), cfg, cluster.Name, client, temporal)
+			defer w.close()
+			cluster := w.cluster.Name
+			options, done, err := doctor.FromConfig(cmd.Context(), w.config, cluster, w.kube, w.temporal)
 			if err != nil {
 				return err
 			}
@@ -48,13 +41,13 @@ The status is 1 where something is wrong, and where it could not be looked at.`,
 			options.Settle = settle
 			report, err := doctor.Examine(cmd.Context(), options)
 			if err != nil {
-				return explainKube(err, cluster.Name, "examine cluster "+cluster.Name)
+				return explainKube(err, cluster, "examine cluster "+cluster)
 			}
 			if err := a.print(report, func(w io.Writer) { printReport(w, report) }); err != nil {
 				return err
 			}
 			if n := len(report.Violations); n > 0 {
-				return fmt.Errorf("cluster %s: %d violations", cluster.Name, n)
+				return fmt.Errorf("cluster %s: %d violations", cluster, n)
 			}
 			return nil
 		},

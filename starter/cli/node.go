@@ -7,18 +7,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"floe.dev/floe/api/contract"
 	"floe.dev/floe/starter/fleet"
 	"floe.dev/floe/starter/table"
 )
 
 func nodeCommand(a *app) *cobra.Command {
-	return group("node", "Look at the nodes that Floe owns, and let them go", "  floe node list",
-		nodeListCommand(a), nodeDescribeCommand(a),
-		nodeOperationCommand(a, contract.UpdateDrain, "Empty a node and keep it cordoned",
-			"Empty a node: cordon it, evict its pods, budgets kept, and at the pool's drainTimeout delete those that are left. The\nmachine stays."),
-		nodeOperationCommand(a, contract.UpdateTerminate, "Drain a node, then terminate its machine",
-			"Drain a node, terminate its machine and delete its Node. Pods that need room then bring a new one."))
+	verbs := []*cobra.Command{nodeListCommand(a), nodeDescribeCommand(a)}
+	for _, o := range nodeOperations {
+		verbs = append(verbs, nodeOperationCommand(a, o))
+	}
+	return group("node", "Look at the nodes that Floe owns, hold them, and let them go", "  floe node list", verbs...)
 }
 
 func nodeListCommand(a *app) *cobra.Command {
@@ -26,26 +24,18 @@ func nodeListCommand(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List machines: their Node, offering, price and phase",
 		Long: `List the machines of a cluster: those that a Node workflow owns, registered or not, and Nodes of a pool that no
-workflow owns. Prices need a worker that answers.`,
+workflow owns. Prices and holds need a worker that answers.`,
 		Example: "  floe node list\n  floe node list -o json | jq -r '.[] | select(.phase != \"ready\").workflow'",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, cluster, err := a.config()
+			w, err := a.worlds(cmd.Context())
 			if err != nil {
 				return err
 			}
-			client, _, err := a.kubernetes(cluster)
+			defer w.close()
+			nodes, err := fleet.Nodes(cmd.Context(), w.kube, w.temporal, w.cluster.Name)
 			if err != nil {
-				return err
-			}
-			temporal, err := a.temporal(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer temporal.Close()
-			nodes, err := fleet.Nodes(cmd.Context(), client, temporal, cluster.Name)
-			if err != nil {
-				return explainKube(err, cluster.Name, "list nodes")
+				return explainKube(err, w.cluster.Name, "list nodes")
 			}
 			if nodes == nil {
 				nodes = []fleet.Node{}
@@ -72,6 +62,9 @@ func printNodes(w io.Writer, nodes []fleet.Node, now time.Time) {
 		}
 		if n.Trouble != "" {
 			phase += " (" + n.Trouble + ")"
+		}
+		if n.Life != nil && n.Life.Hold.Lasts(now) {
+			phase += ", " + n.Life.Hold.String()
 		}
 		rows = append(rows, []string{
 			n.Instance, n.Name, n.Pool, n.InstanceType, n.Zone, string(n.CapacityType), table.USD(n.USDPerHour),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
@@ -20,14 +21,14 @@ import (
 func nodeDescribeCommand(a *app) *cobra.Command {
 	return a.printsData(&cobra.Command{
 		Use:   "describe INSTANCE",
-		Short: "Show one node's life: its phases and when they began, its offering, its troubles",
+		Short: "Show one node's life: its phases and when they began, its offering, its hold, its troubles",
 		Long: `Show one node's life, as its workflow tells it; also after it has left, for as long as Temporal keeps the history.
 
 The same by Temporal's own command line: temporal workflow query --workflow-id node/CLUSTER/INSTANCE --type life`,
 		Example: "  floe node describe i-0123456789abcdef0",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return a.withNode(cmd.Context(), names[0], func(ctx context.Context, c client.Client, id string) error {
+			return a.withNode(cmd.Context(), names[0], func(ctx context.Context, c client.Client, id string, _ watching) error {
 				value, err := c.QueryWorkflow(ctx, id, "", contract.QueryLife)
 				if err != nil {
 					return explainNode(err, id)
@@ -36,50 +37,115 @@ The same by Temporal's own command line: temporal workflow query --workflow-id n
 				if err := value.Get(&life); err != nil {
 					return err
 				}
-				return a.print(life, func(w io.Writer) { printLife(w, id, life) })
+				return a.print(life, func(w io.Writer) { printLife(w, id, life, time.Now()) })
 			})
 		},
 	})
 }
 
-// nodeOperationCommand is `floe node drain` or `floe node terminate`: an update of the Node workflow.
-func nodeOperationCommand(a *app, update, short, long string) *cobra.Command {
+// nodeOperation is an update of the Node workflow as a command.
+type nodeOperation struct {
+	update, short, long string
+	// payload that Temporal's own command line sends.
+	payload string
+	example string // its flags
+	// flags adds those that are the operation's own; may be nil.
+	flags func(*pflag.FlagSet, *contract.Operation)
+}
+
+var nodeOperations = []nodeOperation{
+	{
+		contract.UpdateDrain, "Empty a node and keep it cordoned",
+		`Empty a node: cordon it, evict its pods, budgets kept, and at the pool's drainTimeout delete those that are left. The
+machine stays. A node that is held is not drained, unless --force says so.`,
+		`{"reason":"bad disk"}`, "--reason 'bad disk'", forceFlag,
+	},
+	{
+		contract.UpdateTerminate, "Drain a node, then terminate its machine",
+		`Drain a node, terminate its machine and delete its Node. Pods that need room then bring a new one. A node that is held
+stays, unless --force says so.`,
+		`{"reason":"bad disk"}`, "--reason 'bad disk'", forceFlag,
+	},
+	{
+		contract.UpdateHold, "Keep a node from leaving voluntarily",
+		`Hold a node: until the hold's end nothing voluntary begins on it, neither what Floe would choose (return to spot,
+consolidation, expiry) nor floe node drain and terminate. A spot reclaim goes its way, and so does a machine that is gone.
+Holding a node that is held takes the place of the hold before; the same person with the same reason prolongs it.`,
+		`{"by":"alice","reason":"debugging","for":"4h"}`, "--for 4h --reason debugging",
+		func(flags *pflag.FlagSet, op *contract.Operation) {
+			flags.DurationVar(&op.For.Duration, "for", 0, "how long (default: until floe node release)")
+		},
+	},
+	{
+		contract.UpdateRelease, "Let a held node go again",
+		"Take the hold off a node, whoever put it on. What was refused meanwhile does not come back by itself.",
+		`{"by":"alice","reason":"done"}`, "--reason done", nil,
+	},
+}
+
+func forceFlag(flags *pflag.FlagSet, op *contract.Operation) {
+	flags.BoolVar(&op.Force, "force", false, "although the node is held")
+}
+
+// operated is what an operation's command prints.
+type operated struct {
+	contract.OperationResult
+	// UI is the page of the workflow that shows it; empty where no UI is known.
+	UI string `json:"ui,omitempty"`
+}
+
+func nodeOperationCommand(a *app, o nodeOperation) *cobra.Command {
 	var op contract.Operation
 	cmd := a.printsData(&cobra.Command{
-		Use:   update + " INSTANCE",
-		Short: short,
-		Long: long + `
+		Use:   o.update + " INSTANCE",
+		Short: o.short,
+		Long: o.long + `
 
 The same by Temporal's own command line:
-temporal workflow update execute --workflow-id node/CLUSTER/INSTANCE --name ` + update + ` --input '{"reason":"…"}'`,
-		Example: "  floe node " + update + " i-0123456789abcdef0 --reason 'bad disk'",
+temporal workflow update execute --workflow-id node/CLUSTER/INSTANCE --name ` + o.update + ` --input '` + o.payload + `'`,
+		Example: "  floe node " + o.update + " i-0123456789abcdef0 " + o.example,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return a.withNode(cmd.Context(), names[0], func(ctx context.Context, c client.Client, id string) error {
-				op.Request = uuid.NewString()
-				handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-					WorkflowID: id, UpdateID: op.Request, UpdateName: update, Args: []any{op}, WaitForStage: client.WorkflowUpdateStageCompleted,
-				})
-				var result contract.OperationResult
-				if err == nil {
-					err = handle.Get(ctx, &result)
-				}
+			if op.For.Duration < 0 {
+				return usageError{fmt.Errorf("--for %s is in the past: give a duration such as 4h", op.For.Duration)}
+			}
+			return a.withNode(cmd.Context(), names[0], func(ctx context.Context, c client.Client, id string, watch watching) error {
+				op.Request, op.By = uuid.NewString(), whoAsks()
+				result, err := operate(ctx, c, id, o.update, op)
 				if err != nil {
 					return explainNode(err, id)
 				}
-				return a.print(result, func(w io.Writer) {
-					fmt.Fprintf(w, "%s: %s\nwatch it: temporal workflow metadata --workflow-id %s, or that workflow in Temporal's UI\n", id, result.Message, result.Watch)
+				return a.print(operated{result, watch.page(result.Watch)}, func(w io.Writer) {
+					fmt.Fprintf(w, "%s: %s\n%s\n", id, result.Message, watch.words(result.Watch))
 				})
 			})
 		},
 	})
 	cmd.Flags().StringVar(&op.Reason, "reason", "by hand", "why, for whoever reads the node's history")
+	if o.flags != nil {
+		o.flags(cmd.Flags(), &op)
+	}
 	return cmd
 }
 
+// operate sends the update and waits for its answer.
+func operate(ctx context.Context, c client.Client, id, update string, op contract.Operation) (result contract.OperationResult, err error) {
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: id, UpdateID: op.Request, UpdateName: update, Args: []any{op}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return result, err
+	}
+	return result, handle.Get(ctx, &result)
+}
+
 // withNode does something with the Node workflow of an instance.
-func (a *app) withNode(ctx context.Context, instance string, do func(ctx context.Context, c client.Client, id string) error) error {
+func (a *app) withNode(ctx context.Context, instance string, do func(ctx context.Context, c client.Client, id string, watch watching) error) error {
 	cfg, cluster, err := a.config()
+	if err != nil {
+		return err
+	}
+	watch, err := watchingBy(cfg.Temporal)
 	if err != nil {
 		return err
 	}
@@ -90,7 +156,7 @@ func (a *app) withNode(ctx context.Context, instance string, do func(ctx context
 	defer temporal.Close()
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	return do(ctx, temporal, contract.NodeID(cluster.Name, instance))
+	return do(ctx, temporal, contract.NodeID(cluster.Name, instance), watch)
 }
 
 func explainNode(err error, id string) error {
@@ -101,7 +167,7 @@ func explainNode(err error, id string) error {
 	return explainTemporal(err, id)
 }
 
-func printLife(w io.Writer, id string, v contract.NodeView) {
+func printLife(w io.Writer, id string, v contract.NodeView, now time.Time) {
 	name := "none yet"
 	if v.Node != nil {
 		name = v.Node.Name
@@ -117,8 +183,12 @@ func printLife(w io.Writer, id string, v contract.NodeView) {
 		}
 	}
 	table.Write(w, []string{"PHASE", "SINCE", ""}, rows)
+	held := ""
+	if v.Hold.Lasts(now) {
+		held = v.Hold.String()
+	}
 	for _, line := range []struct{ what, text string }{
-		{"launched by", v.ScaleUp}, {"it leaves because", v.Reason}, {"trouble", v.Trouble},
+		{"launched by", v.ScaleUp}, {"it is", held}, {"it leaves because", v.Reason}, {"trouble", v.Trouble},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(w, "\n%s: %s", line.what, line.text)

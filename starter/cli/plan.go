@@ -102,16 +102,20 @@ func printPlan(w io.Writer, d contract.PlanDigest) {
 	if len(d.Unplaceable) > 0 {
 		fmt.Fprintln(w, "\nCannot be placed:")
 		for _, u := range d.Unplaceable {
-			alike := ""
-			if u.Count > 1 {
-				alike = fmt.Sprintf(" and %d alike", u.Count-1)
-			}
-			fmt.Fprintf(w, "  %s%s\n", u.Pod, alike)
+			fmt.Fprintf(w, "  %s%s\n", u.Pod, alike(u.Count))
 			for _, reason := range u.Reasons {
 				fmt.Fprintf(w, "    %s\n", reason)
 			}
 		}
 	}
+}
+
+// alike says how many more pods there are of one kind.
+func alike(count int) string {
+	if count <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d alike", count-1)
 }
 
 // some are the first n words, and how many more there are.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/starter/pools"
 )
@@ -37,7 +39,11 @@ can satisfy are refused, each with the field's path and what would be right.`,
 			if err != nil {
 				return err
 			}
-			_, cluster, err := a.config()
+			cfg, cluster, err := a.config()
+			if err != nil {
+				return err
+			}
+			watch, err := watchingBy(cfg.Temporal)
 			if err != nil {
 				return err
 			}
@@ -55,7 +61,12 @@ can satisfy are refused, each with the field's path and what would be right.`,
 				}
 				results = append(results, result)
 			}
-			return a.print(results, func(w io.Writer) { printApplied(w, results, dryRun) })
+			return a.print(results, func(w io.Writer) {
+				printApplied(w, results, dryRun)
+				if !dryRun && slices.ContainsFunc(results, func(r pools.Applied) bool { return r.Result != "unchanged" }) {
+					fmt.Fprintf(w, "the cluster's Provisioner plans with it from now on; %s\n", watch.words(contract.ProvisionerID(cluster.Name)))
+				}
+			})
 		},
 	})
 	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "file of NodePools, YAML or JSON; - is stdin; may be repeated")

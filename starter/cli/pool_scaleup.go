@@ -54,6 +54,10 @@ and ends with status 3 where it brought fewer than were asked for.`,
 			if id == "" {
 				id = in.Pool + "-" + time.Now().UTC().Format("20060102-150405")
 			}
+			watch, err := watchingBy(cfg.Temporal)
+			if err != nil {
+				return err
+			}
 			temporal, err := a.temporal(cmd.Context(), cfg)
 			if err != nil {
 				return err
@@ -66,8 +70,8 @@ and ends with status 3 where it brought fewer than were asked for.`,
 			if wait {
 				return a.awaitScaleUp(cmd.Context(), temporal, run)
 			}
-			started := map[string]string{"workflow": run.GetID(), "run": run.GetRunID()}
-			return a.print(started, func(w io.Writer) { fmt.Fprintf(w, "started %s\n", run.GetID()) })
+			s := started{run.GetID(), run.GetRunID(), watch.page(run.GetID())}
+			return a.print(s, func(w io.Writer) { fmt.Fprintf(w, "started %s\n%s\n", s.Workflow, watch.words(s.Workflow)) })
 		},
 	})
 	flags := cmd.Flags()
@@ -78,6 +82,14 @@ and ends with status 3 where it brought fewer than were asked for.`,
 	flags.StringVar(&id, "id", "", "name of the launch; a second launch of a name is refused (default: pool and time)")
 	flags.BoolVar(&wait, "wait", false, "stay until the machines are Ready")
 	return cmd
+}
+
+// started is what scale-up prints where it does not wait.
+type started struct {
+	Workflow string `json:"workflow"`
+	Run      string `json:"run"`
+	// UI is the workflow's page; empty where no UI is known.
+	UI string `json:"ui,omitempty"`
 }
 
 func startScaleUp(ctx context.Context, c client.Client, id string, in contract.ScaleUpInput) (client.WorkflowRun, error) {
