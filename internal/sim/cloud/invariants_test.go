@@ -49,7 +49,10 @@ func TestInvariants(t *testing.T) {
 			"capacity":  w.capacity,
 			"terminate": w.change(func(ids []string) error { _, err := c.Terminate(ids); return err }),
 			"stop":      w.change(func(ids []string) error { _, err := c.Stop(ids, false, false); return err }),
+			"hibernate": w.change(func(ids []string) error { _, err := c.Stop(ids, true, false); return err }),
+			"reboot":    w.change(c.Reboot),
 			"start":     w.start,
+			"script":    w.script,
 			"wait": func(t *rapid.T) {
 				now.Advance(time.Duration(rapid.IntRange(1, 90).Draw(t, "seconds")) * time.Second)
 			},
@@ -161,6 +164,17 @@ func (w *watcher) start(t *rapid.T) {
 	if err == nil && was == Stopped {
 		w.launched[i.offering()]++ // a start takes capacity as a launch does
 	}
+}
+
+// script lets something happen that nobody asked for.
+func (w *watcher) script(t *rapid.T) {
+	lines, err := script.Parse(rapid.SampledFrom([]string{
+		"reclaim * spot *: 2", "reclaim m5.* spot *: all for price", "retire * * *: 1 in 1m", "silence * * *: 1", "restore * * *: all",
+		"rebalance * spot *: 1", "forge * spot *: 1", "mute * * *: 1", "slow * * *: 1 by 1m", "reuse * * *: 3",
+		"share c5.* * eu-west-1c: 3", "share c5.* * eu-west-1c: unlimited",
+	}).Draw(t, "line"))
+	require.NoError(t, err)
+	w.c.Play(lines)
 }
 
 func (w *watcher) note(launched []*Instance) {
