@@ -80,13 +80,12 @@ type drain struct {
 
 // cordon keeps new pods away. The taint says why, to people and to whoever tolerates cordons.
 func (d *drain) cordon(ctx context.Context) error {
-	_, err := d.cluster.updateNode(ctx, d.in.Node, func(node *corev1.Node) error {
+	_, err := d.cluster.applyNode(ctx, d.in.Node, managerDrain, func(node *corev1.Node) (wanted, error) {
 		if d.in.UID != "" && string(node.UID) != d.in.UID {
-			return errNodeReplaced
+			return wanted{}, errNodeReplaced
 		}
-		node.Spec.Unschedulable = true
-		node.Spec.Taints = withTaints(node.Spec.Taints, []corev1.Taint{{Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}})
-		return nil
+		leaving := corev1.Taint{Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}
+		return wanted{cordon: true, taints: withTaints(node.Spec.Taints, []corev1.Taint{leaving})}, nil
 	})
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) && app.Type() == contract.ErrNodeNotFound {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -40,14 +41,14 @@ func (c *Cluster) nominate(ctx context.Context, node string, pods []string) {
 }
 
 func (c *Cluster) nominatePod(ctx context.Context, pod *corev1.Pod, node string) error {
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": pod.UID}, // another pod of that name is none of ours
-		"status":   map[string]any{"nominatedNodeName": node},
-	})
+	// The UID: another pod of that name is none of ours, and one that is gone is not made anew.
+	patch, err := json.Marshal(applycorev1.Pod(pod.Name, pod.Namespace).WithUID(pod.UID).
+		WithStatus(applycorev1.PodStatus().WithNominatedNodeName(node)))
 	if err != nil {
 		return err
 	}
-	_, err = c.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch,
-		metav1.PatchOptions{FieldManager: FieldManager}, "status")
+	force := true // of the scheduler, which nominates only where it preempts
+	_, err = c.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.ApplyPatchType, patch,
+		metav1.PatchOptions{FieldManager: managerNominate, Force: &force}, "status")
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -165,6 +167,15 @@ func (w *real) register(t *testing.T) {
 	require.NotEmpty(t, node.Annotations["beat"], "nobody's work is lost")
 	require.Contains(t, taints(node), "cni:NoSchedule")
 	require.NotContains(t, taints(node), "floe.dev/unregistered=true:NoExecute")
+	require.True(t, slices.ContainsFunc(node.ManagedFields, func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager == "floe-register" && m.Operation == metav1.ManagedFieldsOperationApply
+	}), "who says so can be read on the Node")
+	_, err = w.admin.CoreV1().Nodes().Patch(t.Context(), "gone", types.ApplyPatchType,
+		[]byte(`{"apiVersion":"v1","kind":"Node","metadata":{"name":"gone","uid":"`+string(node.UID)+`","resourceVersion":"`+node.ResourceVersion+`"},"spec":{"taints":[]}}`),
+		metav1.PatchOptions{FieldManager: "floe-register"})
+	require.Error(t, err, "what such an apply is relied on for: a Node that is gone is not made anew")
+	_, err = nodes.Get(t.Context(), "gone", metav1.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
 
 	eventually(t, func() bool {
 		seen, err := w.ReadNode(t.Context(), contract.ReadNodeInput{Cluster: "demo", ProviderID: "aws:///eu-west-1a/i-0"})

@@ -2,24 +2,15 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 
-	"go.temporal.io/sdk/temporal"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/catalog"
 )
-
-// FieldManager is the name under which Floe writes to the API server.
-const FieldManager = "floe"
 
 // AnnotationRegistered is on every Node that was registered: "guarded" where it came with floe.dev/unregistered,
 // "unguarded" where it did not. Startup taints are put on only where it is absent, so that a repetition never puts one
@@ -32,8 +23,7 @@ const (
 )
 
 // Register puts the pool's labels, taints and startup taints on a Node and takes floe.dev/unregistered off: all in one
-// patch, so that there is no moment at which a pod could slip in. The patch names the resourceVersion it was made
-// for, since taints are one list and whoever writes a list must have seen it. Doing it again changes nothing.
+// apply, so that there is no moment at which a pod could slip in. Doing it again changes nothing.
 //
 // Errors: ErrNodeNotFound (retryable: the informer or the kubelet may be behind), ErrPoolNotFound, ErrInvalidInput
 // where the Node is another instance's.
@@ -51,12 +41,11 @@ func (a *Activities) Register(ctx context.Context, in contract.RegisterInput) (c
 	}
 	labels := a.labelsFor(ctx, c, pool.NodePool, in.Instance)
 	c.nominate(ctx, in.Node, in.Pods)
-	node, err := c.updateNode(ctx, in.Node, func(node *corev1.Node) error {
+	node, err := c.applyNode(ctx, in.Node, managerRegister, func(node *corev1.Node) (wanted, error) {
 		if id, ok := contract.InstanceOfProviderID(node.Spec.ProviderID); ok && id != in.Instance.ID {
-			return invalid("node: %s is instance %s's, not %s's", in.Node, id, in.Instance.ID)
+			return wanted{}, invalid("node: %s is instance %s's, not %s's", in.Node, id, in.Instance.ID)
 		}
-		register(node, pool.NodePool, labels)
-		return nil
+		return registration(node, pool.NodePool, labels), nil
 	})
 	if err != nil {
 		return contract.RegisterResult{}, err
@@ -96,24 +85,24 @@ func (a *Activities) labelsFor(ctx context.Context, c *Cluster, pool *v1alpha1.N
 	return labels
 }
 
-// register changes a Node to what a registered Node of the pool is.
-func register(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]string) {
-	first := node.Annotations[AnnotationRegistered] == ""
-	if first {
-		state := unguarded
+// registration is what a registered Node of the pool has.
+func registration(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]string) wanted {
+	state := node.Annotations[AnnotationRegistered]
+	taints := withTaints(node.Spec.Taints, pool.Spec.Template.Taints)
+	if state == "" {
+		taints = withTaints(taints, pool.Spec.Template.StartupTaints)
+		state = unguarded
 		if hasTaint(node.Spec.Taints, v1alpha1.TaintUnregistered) {
 			state = guarded
 		}
-		node.Annotations = with(node.Annotations, map[string]string{AnnotationRegistered: state})
 	}
-	node.Labels = with(node.Labels, labels)
-	node.Spec.Taints = withTaints(node.Spec.Taints, pool.Spec.Template.Taints)
-	if first {
-		node.Spec.Taints = withTaints(node.Spec.Taints, pool.Spec.Template.StartupTaints)
+	return wanted{
+		labels: labels, annotations: map[string]string{AnnotationRegistered: state},
+		taints: slices.DeleteFunc(taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintUnregistered }),
 	}
-	node.Spec.Taints = slices.DeleteFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintUnregistered })
 }
 
+// with are the entries of both; more wins.
 func with(base, more map[string]string) map[string]string {
 	out := make(map[string]string, len(base)+len(more))
 	maps.Copy(out, base)
@@ -132,85 +121,4 @@ func withTaints(taints, more []corev1.Taint) []corev1.Taint {
 		out = append(out, corev1.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect})
 	}
 	return out
-}
-
-// updateNode changes a Node's labels, annotations, taints and cordon by one guarded patch, and none where nothing
-// changes. It starts from the informer's Node and reads afresh only where somebody else was quicker.
-func (c *Cluster) updateNode(ctx context.Context, name string, change func(*corev1.Node) error) (*corev1.Node, error) {
-	var result *corev1.Node
-	fresh := false
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		before, err := c.node(ctx, name, fresh)
-		if err != nil {
-			return err
-		}
-		fresh = true
-		after := before.DeepCopy()
-		if err := change(after); err != nil {
-			return err
-		}
-		patch, err := nodePatch(before, after)
-		if err != nil || patch == nil {
-			result = after
-			return err
-		}
-		result, err = c.client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
-		return err
-	})
-	if apierrors.IsNotFound(err) {
-		return nil, temporal.NewApplicationErrorWithCause("cluster "+c.name+" has no Node "+name, contract.ErrNodeNotFound, err)
-	}
-	if _, ok := err.(*temporal.ApplicationError); ok {
-		return nil, err
-	}
-	return result, c.classify("patch", "nodes", err)
-}
-
-// node reads a Node from the informer, or from the API server where that does not know it or fresh is asked for.
-func (c *Cluster) node(ctx context.Context, name string, fresh bool) (*corev1.Node, error) {
-	if !fresh {
-		if obj, ok, err := c.nodes.GetStore().GetByKey(name); err == nil && ok {
-			return obj.(*corev1.Node), nil
-		}
-	}
-	return c.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
-}
-
-// nodePatch is the JSON merge patch between two states of a Node, of the fields that Floe writes. It is nil where they
-// are the same. A merge patch replaces lists as a whole and leaves absent keys of maps alone.
-func nodePatch(before, after *corev1.Node) ([]byte, error) {
-	metadata := map[string]any{}
-	if changed := changedKeys(before.Labels, after.Labels); len(changed) > 0 {
-		metadata["labels"] = changed
-	}
-	if changed := changedKeys(before.Annotations, after.Annotations); len(changed) > 0 {
-		metadata["annotations"] = changed
-	}
-	spec := map[string]any{}
-	if !slices.EqualFunc(before.Spec.Taints, after.Spec.Taints, func(a, b corev1.Taint) bool { return a.ToString() == b.ToString() }) {
-		spec["taints"] = after.Spec.Taints
-		if after.Spec.Taints == nil {
-			spec["taints"] = []corev1.Taint{}
-		}
-	}
-	if before.Spec.Unschedulable != after.Spec.Unschedulable {
-		spec["unschedulable"] = after.Spec.Unschedulable
-	}
-	if len(metadata) == 0 && len(spec) == 0 {
-		return nil, nil
-	}
-	metadata["resourceVersion"] = before.ResourceVersion
-	metadata["uid"] = before.UID
-	return json.Marshal(map[string]any{"metadata": metadata, "spec": spec})
-}
-
-// changedKeys are the entries that are new or different. Floe takes no label or annotation away.
-func changedKeys(before, after map[string]string) map[string]string {
-	changed := map[string]string{}
-	for key, value := range after {
-		if have, ok := before[key]; !ok || have != value {
-			changed[key] = value
-		}
-	}
-	return changed
 }

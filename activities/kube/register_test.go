@@ -144,14 +144,22 @@ func TestRegisterErrors(t *testing.T) {
 	}
 }
 
-func TestNodePatchIsGuarded(t *testing.T) {
-	before := testNode("n1", "i-1", unregistered)
-	after := before.DeepCopy()
-	after.Spec.Taints = nil
-	patch, err := nodePatch(before, after)
+func TestApplyIsGuarded(t *testing.T) {
+	node := testNode("n1", "i-1", unregistered)
+	none := wanted{labels: map[string]string{"a": "b"}}
+	require.False(t, none.met(node))
+	patch, err := none.apply(node)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"metadata":{"resourceVersion":"10","uid":"uid-n1"},"spec":{"taints":[]}}`, string(patch))
-	patch, err = nodePatch(before, before.DeepCopy())
-	require.NoError(t, err)
-	require.Nil(t, patch)
+	require.JSONEq(t, `{
+		"apiVersion": "v1", "kind": "Node",
+		"metadata": {"name": "n1", "uid": "uid-n1", "resourceVersion": "10", "labels": {"a": "b"}},
+		"spec": {"taints": []}
+	}`, string(patch), "no taints is a word of its own")
+
+	same := wanted{taints: node.Spec.Taints, labels: node.Labels}
+	require.True(t, same.met(node))
+	same.cordon = true
+	require.False(t, same.met(node))
+	node.Spec.Unschedulable = true
+	require.True(t, same.met(node))
 }
