@@ -81,26 +81,32 @@ func (s *Server) Close() {
 
 func (s *Server) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / s.speed) }
 
-// play lets the lines of a script happen, each at its time from now on. Capacity is the region's, faults are everybody's;
-// what is about machines, fleets and events is about the first account's.
+// play lets the lines of a script happen, each at its time from now on, and those of one time in their order. Capacity is
+// the region's, faults are everybody's; what is about machines, fleets and events is about the first account's.
 func (s *Server) play(lines []script.Line) {
-	first := s.accounts[0]
-	first.cloud.Play(lines)
+	due := map[time.Duration][]script.Line{}
 	for _, line := range lines {
-		var do func()
+		due[line.At] = append(due[line.At], line)
+	}
+	s.happen(due[0])
+	delete(due, 0)
+	for at, lines := range due {
+		s.clock.AfterFunc(s.scaled(at), func() { s.happen(lines) })
+	}
+}
+
+func (s *Server) happen(lines []script.Line) {
+	first := s.accounts[0]
+	for _, line := range lines {
 		switch {
 		case line.Fault != nil:
-			do = func() { s.faults.add(*line.Fault) }
+			s.faults.add(*line.Fault)
 		case line.Mishap != nil:
-			do = func() { first.bus.Meet(*line.Mishap) }
+			first.bus.Meet(*line.Mishap)
 		default:
-			continue
+			line.At = 0
+			first.cloud.Play([]script.Line{line})
 		}
-		if line.At == 0 {
-			do()
-			continue
-		}
-		s.clock.AfterFunc(s.scaled(line.At), do)
 	}
 }
 
