@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/event"
@@ -34,7 +35,8 @@ const (
 type Activities struct {
 	client   *mongo.Client // nil: there is no store
 	database *mongo.Database
-	indexes  sync.Map // names of the collections whose indexes are there
+	indexes  sync.Map             // names of the collections whose indexes are there
+	scanning atomic.Pointer[bool] // see scans; nil: not known yet
 	now      func() time.Time
 }
 
