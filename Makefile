@@ -15,7 +15,7 @@ export GOFLAGS ?= -buildvcs=false
 tool = $$(go run ./tools/build -path $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench tools generate clean clean-cache
+.PHONY: help build demo test test-long lint bench tools generate clean clean-cache
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ demo: build ## Show the main job on real control planes: pending pods become rea
 
 test: tools ## Run every test, on the same real parts as the demo. PKG, RUN and P narrow it.
 	@$(call tool,gotestsum) --format pkgname --format-hide-empty-pkg -- -count=1 -timeout 20m -p $(P) -run '$(RUN)' $(PKG)
+
+test-long: ## The same with the long cases, such as the store away for a full minute.
+	@FLOE_LONG=1 $(MAKE) -s test
 
 lint: ## Check format, vet, staticcheck, determinism of workflows, and that generated files are up to date.
 	@go run ./tools/build lint >/dev/null
