@@ -8,6 +8,10 @@ PKG ?= ./...
 RUN ?= .
 # demo: KEEP=1 keeps it up until Ctrl-C.
 KEEP ?=
+# sim-conformance: the endpoint to check. Empty is our own simulator.
+ENDPOINT ?=
+# fuzz: for how long each of the four targets runs.
+FUZZTIME ?= 15s
 
 # Builds need no history, and must not fail where git refuses to show it (another user's checkout, an archive).
 export GOFLAGS ?= -buildvcs=false
@@ -15,10 +19,10 @@ export GOFLAGS ?= -buildvcs=false
 tool = $$(go run ./tools/build -path $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long lint bench tools generate clean clean-cache
+.PHONY: help build demo test test-long lint bench fuzz sim-conformance tools generate clean clean-cache
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build worker and floe into bin/.
 	@mkdir -p bin
@@ -48,6 +52,15 @@ lint: ## Check format, vet, staticcheck, determinism of workflows, and that gene
 bench: tools ## Measure Floe on a testbed and print one table, then the pure packages' benchmarks. RUN chooses by name.
 	@go run ./tests/bench -run '$(RUN)'
 	@go test -count=1 -timeout 60m -p 1 -run '^$$' -bench '$(RUN)' -benchmem ./internal/...
+
+fuzz: ## Fuzz what the simulated AWS reads, for a minute; FUZZTIME is that of each of four targets.
+	go test ./internal/sim/query -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+	go test ./internal/sim/ec2 -run '^$$' -fuzz '^FuzzDo$$' -fuzztime $(FUZZTIME)
+	go test ./internal/sim/awsjson -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+	go test ./internal/sim/sqs -run '^$$' -fuzz '^FuzzDo$$' -fuzztime $(FUZZTIME)
+
+sim-conformance: ## Check an AWS endpoint against AWS's documentation: ENDPOINT=http://…, or our simulator without.
+	ENDPOINT=$(ENDPOINT) go test -count=1 -v -run '^TestConformance$$' ./tests/conformance
 
 tools: ## Build the pinned programs that tests and demo run, once; they stay in the user's cache.
 	@go run ./tools/build testbed gotestsum >/dev/null

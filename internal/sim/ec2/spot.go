@@ -114,6 +114,8 @@ const (
 	// (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetSpotPlacementScores.html).
 	lowScore   = 3
 	leastTypes = 3
+	// maxTarget is the largest target (same page).
+	maxTarget = 2_000_000_000
 )
 
 // getSpotPlacementScores scores by the part of the target that the types together could give now.
@@ -121,8 +123,8 @@ func (a *API) getSpotPlacementScores(p getSpotPlacementScoresParams, _ url.Value
 	switch {
 	case len(p.InstanceType) == 0:
 		return nil, query.Errorf("MissingParameter", "The request must contain the parameter InstanceType: the simulator scores types, not requirements")
-	case p.TargetCapacity < 1:
-		return nil, query.Errorf("InvalidParameterValue", "Value (%d) for parameter TargetCapacity is invalid: it must be positive", p.TargetCapacity)
+	case p.TargetCapacity < 1 || p.TargetCapacity > maxTarget:
+		return nil, query.Errorf("InvalidParameterValue", "Value (%d) for parameter TargetCapacity is invalid: it must be from 1 to %d", p.TargetCapacity, maxTarget)
 	case p.TargetCapacityUnitType != "" && p.TargetCapacityUnitType != "units":
 		return nil, query.Errorf("InvalidParameterValue", "The simulator counts target capacity in units, not in %s", p.TargetCapacityUnitType)
 	}
