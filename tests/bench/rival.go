@@ -95,7 +95,7 @@ func rivalBursts(ctx context.Context, t *table, k *karpenter, n, rounds int) err
 			}
 		}
 	}
-	t.row(fmt.Sprintf("burst of %d pods, zero boot, beside Karpenter; median of %d (least–most)", n, rounds), "Floe | Karpenter "+k.version, "")
+	t.row(fmt.Sprintf("burst of %d pods, zero boot, beside Karpenter; median of %d (least to most)", n, rounds), "Floe | Karpenter "+k.version, "")
 	for _, r := range []struct {
 		what, format string
 		of           func(outcome) float64
@@ -224,5 +224,5 @@ func spread(values []float64, format string) string {
 		return median
 	}
 	number := func(shown string) string { n, _, _ := strings.Cut(shown, " "); return n }
-	return fmt.Sprintf("%s (%s–%s)", median, number(least), number(most))
+	return fmt.Sprintf("%s (%s to %s)", median, number(least), number(most))
 }

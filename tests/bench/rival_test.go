@@ -67,8 +67,9 @@ func TestSpread(t *testing.T) {
 		{nil, "none"},
 		{[]float64{2}, "2.0 s"},
 		{[]float64{2, 2.01}, "2.0 s"},
-		{[]float64{3, 1, 2.2}, "2.2 s (1.0–3.0)"},
-		{[]float64{4, 1, 2, 3}, "2.5 s (1.0–4.0)"},
+		{[]float64{3, 1, 2.2}, "2.2 s (1.0 to 3.0)"},
+		{[]float64{-1, -2, -3}, "-2.0 s (-3.0 to -1.0)"}, // a launch before the burst's last pod
+		{[]float64{4, 1, 2, 3}, "2.5 s (1.0 to 4.0)"},
 	} {
 		require.Equal(t, c.want, spread(c.values, "%.1f s"))
 	}
