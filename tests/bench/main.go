@@ -35,6 +35,7 @@ var measures = []measure{
 	{"size-200", measureSize(200)},
 	{"size-500", measureSize(500)},
 	{"size-1000", measureSize(1000)},
+	{"machines", measureMachines},
 }
 
 // names are what can be chosen.
