@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -123,22 +122,6 @@ func (s *onAStore) TestIndexesAreMade() {
 		specs, err := s.store.indexed(s.T().Context(), name).Indexes().ListSpecifications(s.T().Context())
 		s.Require().NoError(err)
 		s.Len(specs, len(keys)+1, "%s: those and the one on _id", name)
-	}
-}
-
-// Two writes of a node that the store has nothing of: whichever comes first, the later revision is there at the end.
-func (s *onAStore) TestTheLaterRevisionWinsARace() {
-	for i := range 100 {
-		var group sync.WaitGroup
-		for revision := range int64(2) {
-			record := node(revision+2, contract.PhaseReady)
-			record.ID = fmt.Sprint("demo/i-", i)
-			group.Go(func() { s.NoError(s.store.PutNode(s.T().Context(), record)) })
-		}
-		group.Wait()
-	}
-	for _, doc := range s.find(contract.CollectionNodes) {
-		s.EqualValues(3, doc["revision"], doc["_id"])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,18 +66,53 @@ func node(revision int64, phase contract.Phase) contract.NodeRecord {
 	}
 }
 
-func (s *onAStore) TestANodesRecordNeverGoesBack() {
-	for _, r := range []contract.NodeRecord{
-		node(1, contract.PhaseLaunching), node(3, contract.PhaseReady), node(2, contract.PhaseRegistered), node(3, contract.PhaseTerminated),
-	} {
-		s.Require().NoError(s.store.PutNode(s.T().Context(), r))
+// bothWays runs a test with either way of replacing a node's record: MongoDB's and FerretDB 1's. FerretDB takes both.
+func (s *onAStore) bothWays(test func(id string)) {
+	s.Nil(s.store.scanning.Load())
+	found, err := s.store.scans(s.T().Context())
+	s.Require().NoError(err)
+	s.True(found, "FerretDB 1 is known for what it is")
+	for _, scans := range []bool{false, true} {
+		s.store.scanning.Store(&scans)
+		test(fmt.Sprintf("demo/i-%t", scans))
 	}
+}
+
+func (s *onAStore) TestANodesRecordNeverGoesBack() {
+	s.bothWays(func(id string) {
+		for _, r := range []contract.NodeRecord{
+			node(1, contract.PhaseLaunching), node(3, contract.PhaseReady), node(2, contract.PhaseRegistered), node(3, contract.PhaseTerminated),
+			node(1, contract.PhaseTerminated),
+		} {
+			r.ID = id
+			s.Require().NoError(s.store.PutNode(s.T().Context(), r))
+		}
+	})
 	found := s.find(contract.CollectionNodes)
-	s.Require().Len(found, 1)
-	s.Equal("demo/i-1", found[0]["_id"])
-	s.EqualValues(3, found[0]["revision"])
-	view := found[0]["view"].(map[string]any)
-	s.Equal("ready", view["phase"], "the first record of a revision stays")
+	s.Require().Len(found, 2)
+	for _, record := range found {
+		s.EqualValues(3, record["revision"])
+		view := record["view"].(map[string]any)
+		s.Equal("ready", view["phase"], "the first record of a revision stays")
+	}
+}
+
+// Two writes of a node that the store has nothing of: whichever comes first, the later revision is there at the end.
+func (s *onAStore) TestTheLaterRevisionWinsARace() {
+	s.bothWays(func(id string) {
+		for i := range 100 {
+			var group sync.WaitGroup
+			for revision := range int64(2) {
+				record := node(revision+2, contract.PhaseReady)
+				record.ID = fmt.Sprint(id, i)
+				group.Go(func() { s.NoError(s.store.PutNode(s.T().Context(), record)) })
+			}
+			group.Wait()
+		}
+	})
+	for _, doc := range s.find(contract.CollectionNodes) {
+		s.EqualValues(3, doc["revision"], doc["_id"])
+	}
 }
 
 func (s *onAStore) TestNodesNeedIdentity() {
