@@ -36,6 +36,7 @@ var measures = []measure{
 	{"size-500", measureSize(500)},
 	{"size-1000", measureSize(1000)},
 	{"machines", measureMachines},
+	{"simulated-aws", measureSim},
 }
 
 // names are what can be chosen.
