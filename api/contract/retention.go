@@ -40,6 +40,7 @@ type RetentionInput struct {
 // is well.
 func (in RetentionInput) Validate() error {
 	var errs []error
+	//workflowcheck:ignore the keys are sorted
 	for _, collection := range slices.Sorted(maps.Keys(in.Hours)) {
 		hours := in.Hours[collection]
 		switch {
