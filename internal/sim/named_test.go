@@ -1,12 +1,15 @@
 package sim_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/require"
 
 	"floe.dev/floe/internal/sim"
@@ -61,4 +64,37 @@ func TestWhatAScenarioCannotSay(t *testing.T) {
 		require.Error(t, err, text)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestASeedMakesARunRepeatable plays the same calls into the same scenario twice.
+func TestASeedMakesARunRepeatable(t *testing.T) {
+	play := func(seed int64) string {
+		o, err := sim.LoadScenario("calm-day")
+		require.NoError(t, err)
+		o.Seed, o.Latency = seed, nil
+		// Little capacity, so that much is reclaimed.
+		o.Models[0].Mean, o.Models[0].Spread = 5, 4
+		w := newWorld(t, o)
+		began := w.clock.Now()
+		for n := range 10 {
+			_, err := w.ec2.CreateFleet(w.ctx, fleet(4, types.DefaultTargetCapacityTypeSpot, "", in("m5.large", sim.SubnetA), in("c5.large", sim.SubnetB)))
+			require.NoError(t, err, n)
+			w.clock.Advance(13 * time.Minute)
+		}
+		var b strings.Builder
+		for _, i := range w.server.Truth().Instances {
+			fmt.Fprintf(&b, "%s %s %s %s", i.ID, i.InstanceType, i.PrivateIP, i.State)
+			for _, state := range []string{"running", "shutting-down", "terminated"} {
+				if at, ok := i.Since[state]; ok {
+					fmt.Fprintf(&b, " %s", at.Sub(began))
+				}
+			}
+			fmt.Fprintln(&b)
+		}
+		return b.String()
+	}
+	first := play(1)
+	require.Contains(t, first, "terminated")
+	require.Equal(t, first, play(1))
+	require.NotEqual(t, first, play(2))
 }

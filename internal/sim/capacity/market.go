@@ -3,7 +3,10 @@
 package capacity
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -221,9 +224,16 @@ func (m *Market) look() {
 		}
 	}
 	m.mu.Unlock()
-	for o, total := range allowed {
-		m.reclaim(o, func(running int) int { return running - total })
+	// In an order that does not change from run to run, for a seed is to make it repeatable.
+	for _, o := range slices.SortedFunc(maps.Keys(allowed), compare) {
+		m.reclaim(o, func(running int) int { return running - allowed[o] })
 	}
+}
+
+func compare(a, b Offering) int {
+	return cmp.Or(
+		cmp.Compare(a.InstanceType, b.InstanceType), cmp.Compare(a.ZoneID, b.ZoneID), cmp.Compare(a.CapacityType, b.CapacityType),
+	)
 }
 
 // reclaim takes as many spot machines of an offering back as excess says of those that run: one at a time from the
