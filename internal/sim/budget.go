@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,18 +26,25 @@ var (
 		"StartInstances":     {rate{5, 2}, rate{1000, 2}},
 		"StopInstances":      {rate{50, 5}, rate{1000, 20}},
 		"TerminateInstances": {rate{100, 5}, rate{1000, 20}},
-		// A describe of everything, neither filtered nor in pages, has a budget of its own.
-		describeAll: {requests: rate{50, 10}},
+		// docs.aws.amazon.com/general/latest/gr/ssm.html: standard throughput, 40 transactions a second.
+		getParameter: {requests: rate{40, 40}},
 	}
+	// describingAll is the budget of a describe of everything, neither filtered nor in pages, of what there may be much of.
+	describingAll = budget{requests: rate{50, 10}}
+	muchOf        = []string{"DescribeInstances", "DescribeInstanceStatus", "DescribeSpotInstanceRequests", "DescribeVolumes"}
 )
 
-const describeAll = "DescribeInstances (all)"
+// ofAll marks the budgets of describes of everything.
+const ofAll = " (all)"
 
 func budgetOf(name string) budget {
 	if b, ok := budgets[name]; ok {
 		return b
 	}
-	if reads(name) {
+	switch {
+	case strings.HasSuffix(name, ofAll):
+		return describingAll
+	case reads(name):
 		return reading
 	}
 	return mutating
@@ -101,13 +109,13 @@ func costOf(form url.Values) (name string, resources int) {
 		case strings.HasPrefix(parameter, "InstanceId."):
 			ids++
 			narrowed = true
-		case strings.HasPrefix(parameter, "Filter."):
+		case strings.HasPrefix(parameter, "Filter."), strings.Contains(parameter, "Id."):
 			narrowed = true
 		}
 	}
 	switch {
-	case name == "DescribeInstances" && !narrowed:
-		return describeAll, 0
+	case !narrowed && slices.Contains(muchOf, name):
+		return name + ofAll, 0
 	case name == "RunInstances":
 		// What is not a number is refused by the action itself.
 		n, err := strconv.Atoi(form.Get("MaxCount"))

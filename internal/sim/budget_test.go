@@ -48,7 +48,10 @@ func TestCostOf(t *testing.T) {
 		name      string
 		resources int
 	}{
-		{"Action=DescribeInstances", describeAll, 0},
+		{"Action=DescribeInstances", "DescribeInstances (all)", 0},
+		{"Action=DescribeVolumes", "DescribeVolumes (all)", 0},
+		{"Action=DescribeVolumes&VolumeId.1=x", "DescribeVolumes", 0},
+		{"Action=DescribeSubnets", "DescribeSubnets", 0},
 		{"Action=DescribeInstances&MaxResults=5", "DescribeInstances", 0},
 		{"Action=DescribeInstances&Filter.1.Name=x", "DescribeInstances", 0},
 		{"Action=DescribeInstances&InstanceId.1=x", "DescribeInstances", 1},
@@ -63,5 +66,6 @@ func TestCostOf(t *testing.T) {
 		require.Equal(t, c.resources, resources, c.form)
 	}
 	require.Equal(t, reading, budgetOf("DescribeSubnets"))
+	require.Equal(t, describingAll, budgetOf("DescribeVolumes (all)"))
 	require.Equal(t, mutating, budgetOf("CreateFleet"))
 }

@@ -82,6 +82,9 @@ func (c *call) doJSON(r *http.Request, service jsonService, action string) (any,
 	if err != nil {
 		return nil, query.Errorf("SerializationException", "The request's body cannot be read: %s", err)
 	}
+	if _, metered := budgets[action]; metered && c.account.meter != nil && !c.account.meter.admit(url.Values{"Action": {action}}, c.server.clock.Now()) {
+		return nil, query.Errorf("ThrottlingException", "Rate exceeded")
+	}
 	if fault, met := c.server.faults.meet(action, true); met {
 		refused := refusal(fault, c.arn())
 		if fault.Kind == script.Deny {

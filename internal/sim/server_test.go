@@ -113,6 +113,11 @@ func TestSSM(t *testing.T) {
 	w.script("deny GetParameter")
 	_, err = client.GetParameter(w.ctx, &ssm.GetParameterInput{Name: aws.String("/nothing")})
 	require.Equal(t, "AccessDeniedException", code(err))
+	for err = nil; code(err) != "ThrottlingException"; {
+		_, err = client.GetParameter(w.ctx, &ssm.GetParameterInput{Name: aws.String("/nothing")})
+		require.NotEqual(t, "ParameterNotFound", code(err))
+	}
+	require.Equal(t, 41, w.server.Truth().Counts["GetParameter"].All, "40 a second")
 }
 
 func TestThePrivateAPI(t *testing.T) {
