@@ -18,7 +18,9 @@ func TestNodeDay(t *testing.T) {
 	w := newWorld(t)
 	ready := contract.KubeNode{Name: "ip-10-0-0-1", UID: "u1", Exists: true, Ready: true, Initialized: true}
 	w.read = func(contract.ReadNodeInput) (contract.KubeNode, error) { return ready, nil }
-	w.register = func(contract.RegisterInput) (contract.RegisterResult, error) { return contract.RegisterResult{Node: ready}, nil }
+	w.register = func(contract.RegisterInput) (contract.RegisterResult, error) {
+		return contract.RegisterResult{Node: ready}, nil
+	}
 	env := w.env()
 	takesSignals(env)
 	timers, activities := 0, map[string]int{}

@@ -196,6 +196,10 @@ func testPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 
 func on(node string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Spec.NodeName = node } }
 
+func labeled(key, value string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Labels = map[string]string{key: value} }
+}
+
 func owned(kind string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		yes := true

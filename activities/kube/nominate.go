@@ -27,7 +27,7 @@ func (c *Cluster) nominate(ctx context.Context, node string, pods []string) {
 	for _, name := range pods {
 		obj, there, err := c.pods.GetStore().GetByKey(name)
 		pod, ok := obj.(*corev1.Pod)
-		if err != nil || !there || !ok || !NeedsRoom(pod) || pod.Status.NominatedNodeName == node {
+		if err != nil || !there || !ok || !(NeedsRoom(pod) || Unjudged(pod)) || pod.Status.NominatedNodeName == node {
 			continue
 		}
 		g.Go(func() error {

@@ -20,7 +20,7 @@ func untainted(s *v1alpha1.NodePoolSpec) { s.Template.Taints = nil }
 
 func TestPlan(t *testing.T) {
 	w := newWorld(t, testPool("api", untainted), testPod("a", unschedulable), testPod("b", unschedulable), testPod("bound", on("n9")))
-	require.NoError(t, w.client.Tracker().Add(testPod("late", func(p *corev1.Pod) { p.ResourceVersion = "11" })))
+	require.NoError(t, w.client.Tracker().Add(testPod("late", labeled("app", "other"), func(p *corev1.Pod) { p.ResourceVersion = "11" })))
 	digest, err := w.Plan(t.Context(), contract.PlanInput{Cluster: "demo", Plan: "run-1", Watermark: "11"})
 	require.NoError(t, err)
 	require.Equal(t, "run-1", digest.Plan)

@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -31,5 +33,42 @@ func TestNeedsRoom(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tc.want, NeedsRoom(testPod("p", tc.change)))
 		})
+	}
+}
+
+// The scheduler's word on a pod holds for those that are alike.
+func TestNeeding(t *testing.T) {
+	for name, tc := range map[string]struct {
+		judged, other func(*corev1.Pod)
+		want          bool
+	}{
+		"alike":            {unschedulable, func(*corev1.Pod) {}, true},
+		"nobody is judged": {func(*corev1.Pod) {}, func(*corev1.Pod) {}, false},
+		"other labels":     {unschedulable, labeled("app", "other"), false},
+		"asks for more": {unschedulable, func(p *corev1.Pod) {
+			p.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse("3")
+		}, false},
+		"another namespace":             {unschedulable, func(p *corev1.Pod) { p.Namespace = "other" }, false},
+		"another scheduler":             {unschedulable, func(p *corev1.Pod) { p.Spec.SchedulerName = "mine" }, false},
+		"volumes of its own":            {withClaim(unschedulable), withClaim(func(*corev1.Pod) {}), false},
+		"gated":                         {unschedulable, func(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "g"}} }, false},
+		"bound":                         {unschedulable, on("n1"), false},
+		"the judged one preempts":       {func(p *corev1.Pod) { unschedulable(p); p.Status.NominatedNodeName = "n1" }, func(*corev1.Pod) {}, false},
+		"the scheduler had other words": {func(p *corev1.Pod) { unschedulable(p); p.Status.Conditions[0].Reason = "SchedulerError" }, func(*corev1.Pod) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := testPod("other", tc.other)
+			got := needing([]*corev1.Pod{other, testPod("judged", tc.judged)})
+			require.Equal(t, tc.want, slices.Contains(got, other))
+		})
+	}
+}
+
+func withClaim(change func(*corev1.Pod)) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		change(p)
+		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
+		}}}
 	}
 }

@@ -22,14 +22,10 @@ const starting = 15 * time.Minute
 // Node is registered, so that every later snapshot knows by itself what it is.
 func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now time.Time) (s planner.Snapshot, seen []string) {
 	s = planner.Snapshot{
+		Pods:       needing(list[*corev1.Pod](c.pods)),
 		DaemonSets: list[*appsv1.DaemonSet](c.daemonSets),
 		Namespaces: list[*corev1.Namespace](c.namespaces),
 		Now:        now,
-	}
-	for _, pod := range list[*corev1.Pod](c.pods) {
-		if NeedsRoom(pod) {
-			s.Pods = append(s.Pods, pod)
-		}
 	}
 	byName := map[string]*planned{}
 	for i := range pools {

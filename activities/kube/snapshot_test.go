@@ -72,7 +72,7 @@ func TestSnapshotLeavesOut(t *testing.T) {
 		testNode("unknown", "i-7", unregistered),
 		testNode("leaving", "i-8", func(n *corev1.Node) { n.DeletionTimestamp = &now; n.Finalizers = []string{"x"} }),
 		testNode("foreign", "i-9", ready, func(n *corev1.Node) { n.Spec.ProviderID = "kind://x" }),
-		testPod("waits", unschedulable), testPod("new"), testPod("runs", on("foreign")),
+		testPod("waits", unschedulable), testPod("new", labeled("app", "other")), testPod("runs", on("foreign")),
 		&appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "agent"}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}},
 	)

@@ -143,6 +143,26 @@ func (s *signature) of(pod *corev1.Pod, labelKeys []string) []byte {
 	return s.buf
 }
 
+// Alike is a key that pods share of which the scheduler says the same at the same time: the same namespace, labels and
+// scheduler, asking for the same under the same constraints. ok is false for a pod that is like no other: claims tie it
+// to volumes of its own.
+func Alike(pod *corev1.Pod) (key uint64, ok bool) {
+	for i := range pod.Spec.Volumes {
+		if v := &pod.Spec.Volumes[i]; v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
+			return 0, false
+		}
+	}
+	var s signature
+	s.of(pod, nil)
+	s.buf = s.buf[:s.stable]
+	s.text("all labels")
+	s.labels(pod.Labels)
+	s.text("scheduler", pod.Spec.SchedulerName)
+	h := fnv.New64a()
+	_, _ = h.Write(s.buf) // a hash never fails
+	return h.Sum64(), true
+}
+
 func (s *signature) container(c *corev1.Container) {
 	s.text("container")
 	s.resources(c.Resources.Requests)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"floe.dev/floe/activities/kube"
+	"floe.dev/floe/internal/planner"
 )
 
 // Reasons of a demand.
@@ -35,14 +36,29 @@ type demand struct {
 
 	wake chan struct{}
 
-	mu      sync.Mutex
-	waiting map[types.UID]*batch // pods that need room, by the batch they were first seen in
-	batch   *batch               // being gathered; nil while there is nothing to tell
-	process string               // tells this process's event keys from every other's
-	batches int
+	mu       sync.Mutex
+	waiting  map[types.UID]waiter // pods that need room
+	unjudged map[types.UID]kind   // pods that the scheduler has yet to look at
+	judged   map[uint64]int       // how many waiting pods of a kind say that there is no room for any
+	batch    *batch               // being gathered; nil while there is nothing to tell
+	process  string               // tells this process's event keys from every other's
+	batches  int
 	// moved is when a node opened to pods or, after that, a pod was bound: see left. Zero where nothing is expected to
 	// move.
 	moved time.Time
+}
+
+// kind is what pods that are alike share: see planner.Alike.
+type kind struct {
+	key  uint64
+	some bool // false: like no other
+}
+
+// waiter is a pod that needs room.
+type waiter struct {
+	batch   *batch // that it was first seen in
+	kind    kind
+	witness bool // it is counted in judged
 }
 
 // batch is what one signal tells.
@@ -65,41 +81,102 @@ type batch struct {
 func newDemand(cluster string, temporal Temporal, timing Timing, m *metrics, log *slog.Logger) *demand {
 	return &demand{
 		cluster: cluster, temporal: temporal, timing: timing, metrics: m, quiet: quiet{log: log}, sent: func() {},
-		wake: make(chan struct{}, 1), waiting: map[types.UID]*batch{}, process: rand.Text(),
+		wake: make(chan struct{}, 1), process: rand.Text(),
+		waiting: map[types.UID]waiter{}, unjudged: map[types.UID]kind{}, judged: map[uint64]int{},
 	}
 }
 
 // pod takes a pod that is new or has changed.
 func (d *demand) pod(pod *corev1.Pod) {
-	needs := kube.NeedsRoom(pod)
+	needs, unjudged := kube.NeedsRoom(pod), kube.Unjudged(pod)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	b, known := d.waiting[pod.UID]
+	w, waits := d.waiting[pod.UID]
 	switch {
-	case needs && !known:
-		b = d.note(reasonPods, pod.ResourceVersion)
-		b.pods++
-		b.left++
-		d.waiting[pod.UID] = b
-	case !needs && known:
+	case needs:
+		k := w.kind
+		if !waits {
+			k = d.kindOf(pod)
+			d.join(pod.UID, k, pod.ResourceVersion)
+		}
+		d.hear(pod, k)
+	case unjudged && !waits:
+		d.arrive(pod)
+	case !unjudged && waits:
 		if pod.Spec.NodeName != "" {
-			b.bound++
-			b.lastBound = time.Now()
+			w.batch.bound++
+			w.batch.lastBound = time.Now()
 			if !d.moved.IsZero() {
-				d.moved = b.lastBound
+				d.moved = w.batch.lastBound
 			}
 		}
-		d.leave(pod.UID, b)
+		d.leave(pod.UID, w)
+	case !unjudged:
+		delete(d.unjudged, pod.UID)
 	}
 	d.metrics.waiting.Set(float64(len(d.waiting)))
+}
+
+// arrive takes a pod that the scheduler has yet to look at. Where it has found no room for one that is alike, there is
+// none for this one; otherwise it is remembered until such a verdict or its own comes. d.mu is held.
+func (d *demand) arrive(pod *corev1.Pod) {
+	if _, known := d.unjudged[pod.UID]; known {
+		return
+	}
+	k := d.kindOf(pod)
+	if k.some && d.judged[k.key] > 0 {
+		d.join(pod.UID, k, pod.ResourceVersion)
+		return
+	}
+	d.unjudged[pod.UID] = k
+	if d.batch != nil {
+		d.batch.last = time.Now() // the burst goes on
+	}
+}
+
+// hear takes the scheduler's word that there is no room for a pod, and with it for all that are alike. d.mu is held.
+func (d *demand) hear(pod *corev1.Pod, k kind) {
+	w := d.waiting[pod.UID]
+	if w.witness || !k.some || !kube.Witness(pod) {
+		return
+	}
+	w.witness = true
+	d.waiting[pod.UID] = w
+	if d.judged[k.key]++; d.judged[k.key] > 1 {
+		return
+	}
+	for uid, other := range d.unjudged {
+		if other == k {
+			d.join(uid, k, "")
+		}
+	}
+}
+
+// join has a pod wait, in the batch that is being gathered. d.mu is held.
+func (d *demand) join(pod types.UID, k kind, resourceVersion string) {
+	b := d.note(reasonPods, resourceVersion)
+	b.pods++
+	b.left++
+	d.waiting[pod] = waiter{batch: b, kind: k}
+	delete(d.unjudged, pod)
+}
+
+// kindOf is a pod's kind. d.mu is held.
+func (d *demand) kindOf(pod *corev1.Pod) kind {
+	if k, known := d.unjudged[pod.UID]; known {
+		return k
+	}
+	key, ok := planner.Alike(pod)
+	return kind{key: key, some: ok}
 }
 
 // podGone takes a pod that was deleted. One that needed room changes what is to be bought.
 func (d *demand) podGone(pod *corev1.Pod) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if b, known := d.waiting[pod.UID]; known {
-		d.leave(pod.UID, b)
+	delete(d.unjudged, pod.UID)
+	if w, waits := d.waiting[pod.UID]; waits {
+		d.leave(pod.UID, w)
 		d.note(reasonGone, pod.ResourceVersion)
 		d.metrics.waiting.Set(float64(len(d.waiting)))
 	}
@@ -115,10 +192,15 @@ func (d *demand) poolChanged() {
 }
 
 // leave takes a pod out. When it was the last of its batch the batch's story is told to its end. d.mu is held.
-func (d *demand) leave(pod types.UID, b *batch) {
+func (d *demand) leave(pod types.UID, w waiter) {
 	delete(d.waiting, pod)
-	if b.left--; b.left == 0 {
-		d.tellBound(b)
+	if w.witness {
+		if d.judged[w.kind.key]--; d.judged[w.kind.key] == 0 {
+			delete(d.judged, w.kind.key)
+		}
+	}
+	if w.batch.left--; w.batch.left == 0 {
+		d.tellBound(w.batch)
 	}
 }
 
@@ -134,8 +216,8 @@ func (d *demand) tellBound(b *batch) {
 
 // settle tells the story of every batch that has bound pods: nothing moves any more, or the program ends. d.mu is held.
 func (d *demand) settle() {
-	for _, b := range d.waiting {
-		d.tellBound(b)
+	for _, w := range d.waiting {
+		d.tellBound(w.batch)
 	}
 }
 
