@@ -13,7 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"floe.dev/floe/internal/sim"
+	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/clock"
+	"floe.dev/floe/internal/sim/cloud"
+	"floe.dev/floe/internal/sim/machine"
+	"floe.dev/floe/internal/sim/script"
 )
 
 func TestNamedScenarios(t *testing.T) {
@@ -97,4 +101,49 @@ func TestASeedMakesARunRepeatable(t *testing.T) {
 	require.Contains(t, first, "terminated")
 	require.Equal(t, first, play(1))
 	require.NotEqual(t, first, play(2))
+}
+
+func TestWhatAScenarioSaysOfTheWorld(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "trace.json"), []byte(`{"metadata":{"gap_seconds":60},"data":[2,0]}`), 0o600))
+	file := filepath.Join(dir, "scenario.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+notice: 1m
+tagLag: 3s
+events: {queue: mine}
+boot: {initialize: 7s, sigma: 0.3}
+quotas: {spotInstances: 5}
+hibernation: {minUptime: 10s, quiet: 1s, kept: 24h, image: 0.5, fallback: 0.1}
+capacity:
+  models: [{types: "c5.*", zone: eu-west-1b, capacityType: spot, mean: 20, spread: 10, halfLife: 30m, every: 1m}]
+  traces: [{file: trace.json, kind: availability, types: m5.large, capacityType: spot}]
+images: {mibPerSecond: 100, mib: 200, sizes: [{image: "registry.example/*", mib: 900}]}
+`), 0o600))
+	o, err := sim.LoadScenario(file)
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, o.Notice)
+	require.Equal(t, 3*time.Second, o.TagLag)
+	require.Equal(t, "mine", o.Queue)
+	require.Equal(t, 7*time.Second, o.Boot.Initialize)
+	require.Equal(t, 0.3, o.Boot.Sigma)
+	require.Equal(t, 5, o.Quotas.SpotInstances)
+	require.Equal(t, cloud.HibernationRules{MinUptime: 10 * time.Second, Quiet: time.Second, Kept: 24 * time.Hour, Image: 0.5, Fallback: 0.1}, *o.Hibernation)
+	require.Equal(t, []capacity.Model{{
+		Where: script.Where{Type: "c5.*", CapacityType: "spot", Zone: "eu-west-1b"}, Mean: 20, Spread: 10, HalfLife: 30 * time.Minute, Every: time.Minute,
+	}}, o.Models)
+	require.Equal(t, []capacity.Trace{{
+		Kind: capacity.Availability, Where: script.Where{Type: "m5.large", CapacityType: "spot", Zone: "*"}, Gap: time.Minute, Data: []int{2, 0},
+	}}, o.Traces)
+	require.Equal(t, &machine.Images{MiBs: 100, MiB: 200, Sizes: []machine.ImageSize{{Image: "registry.example/*", MiB: 900}}}, o.Images)
+
+	// The trace is played.
+	w := newWorld(t, o)
+	out, err := w.ec2.CreateFleet(w.ctx, fleet(3, types.DefaultTargetCapacityTypeSpot, "", in("m5.large", sim.SubnetA)))
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"m5.large": 2}, launched(out))
+	w.clock.Advance(time.Minute)
+	out, err = w.ec2.CreateFleet(w.ctx, fleet(1, types.DefaultTargetCapacityTypeSpot, "", in("m5.large", sim.SubnetA)))
+	require.NoError(t, err)
+	require.Empty(t, out.Instances)
+	require.Equal(t, "InsufficientInstanceCapacity", *out.Errors[0].ErrorCode)
 }

@@ -55,5 +55,6 @@ func TestAReclaimReachesTheQueue(t *testing.T) {
 	require.Equal(t, "marked-for-termination", status())
 	w.clock.Advance(2 * time.Minute)
 	require.Equal(t, "instance-terminated-no-capacity", status())
+	require.Equal(t, "instance-terminated-no-capacity", w.server.Truth().Instances[0].SpotStatus)
 	require.Equal(t, types.InstanceStateNameShuttingDown, w.described(nil)[0].State.Name)
 }

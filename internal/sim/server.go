@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/clock"
 	"floe.dev/floe/internal/sim/ec2"
 	"floe.dev/floe/internal/sim/machine"
@@ -26,6 +27,7 @@ type Server struct {
 	clock     clock.Clock
 	speed     float64
 	region    string
+	market    *capacity.Market
 	accounts  []*account // the first is Options.Account
 	assumed   sync.Map   // access key of an assumed role -> *account
 	pricing   *pricing.Service
@@ -51,8 +53,8 @@ func New(o Options) (*Server, error) {
 		log: o.Log, clock: o.Clock, speed: o.Speed, region: o.Region, latencies: newLatencies(o.Latency, o.Seed),
 		pricing: pricing.New(o.Region, o.Types, o.Clock.Now()), calls: callLog{counts: map[string]*CallCount{}},
 	}
-	market := o.market()
-	config := o.cloudConfig(market)
+	s.market = o.market()
+	config := o.cloudConfig(s.market)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	if o.Kube != nil {
@@ -67,7 +69,7 @@ func New(o Options) (*Server, error) {
 		s.accounts = append(s.accounts, newAccount(o, config))
 	}
 	for _, trace := range o.Traces {
-		market.Play(trace, s.accounts[0].cloud.Offerings())
+		s.market.Play(trace, s.accounts[0].cloud.Offerings())
 	}
 	s.play(o.Script)
 	return s, nil
@@ -75,6 +77,7 @@ func New(o Options) (*Server, error) {
 
 // Close ends what New started. Machines that joined a cluster stay in it as they are.
 func (s *Server) Close() {
+	s.market.Close()
 	s.stop()
 	s.stopped.Wait()
 }

@@ -30,26 +30,28 @@ type Truth struct {
 
 // TruthInstance is an instance as it truly is, whatever Describe says.
 type TruthInstance struct {
-	ID           string            `json:"id"`
-	Account      string            `json:"account"`
-	InstanceType string            `json:"instanceType"`
-	Zone         string            `json:"zone"`
-	ZoneID       string            `json:"zoneID"`
-	Subnet       string            `json:"subnet"`
-	CapacityType string            `json:"capacityType"`
-	ImageID      string            `json:"imageID"`
-	Template     string            `json:"template,omitempty"` // ID:version
-	PrivateIP    string            `json:"privateIP"`
-	PrivateDNS   string            `json:"privateDNS"`
-	LaunchedBy   string            `json:"launchedBy"` // the action
-	Token        string            `json:"token,omitempty"`
-	Reservation  string            `json:"reservation"`
-	Fleet        string            `json:"fleet,omitempty"`
-	SpotRequest  string            `json:"spotRequest,omitempty"`
-	Tags         map[string]string `json:"tags"`
-	State        string            `json:"state"`
-	StateReason  string            `json:"stateReason,omitempty"`
-	Launched     time.Time         `json:"launched"`
+	ID           string `json:"id"`
+	Account      string `json:"account"`
+	InstanceType string `json:"instanceType"`
+	Zone         string `json:"zone"`
+	ZoneID       string `json:"zoneID"`
+	Subnet       string `json:"subnet"`
+	CapacityType string `json:"capacityType"`
+	ImageID      string `json:"imageID"`
+	Template     string `json:"template,omitempty"` // ID:version
+	PrivateIP    string `json:"privateIP"`
+	PrivateDNS   string `json:"privateDNS"`
+	LaunchedBy   string `json:"launchedBy"` // the action
+	Token        string `json:"token,omitempty"`
+	Reservation  string `json:"reservation"`
+	Fleet        string `json:"fleet,omitempty"`
+	SpotRequest  string `json:"spotRequest,omitempty"`
+	// SpotStatus is the status code of that request: marked-for-termination, instance-terminated-no-capacity, …
+	SpotStatus  string            `json:"spotStatus,omitempty"`
+	Tags        map[string]string `json:"tags"`
+	State       string            `json:"state"`
+	StateReason string            `json:"stateReason,omitempty"`
+	Launched    time.Time         `json:"launched"`
 	// Since is when it first came into each state.
 	Since map[string]time.Time `json:"since"`
 	// Boots counts how often it was switched on with an empty memory.
@@ -163,7 +165,7 @@ func truthOf(r cloud.Record) TruthInstance {
 		ID: r.ID, InstanceType: r.Type.Name, Zone: r.Zone.Name, ZoneID: r.Zone.ID,
 		Subnet: r.SubnetID, CapacityType: string(r.CapacityType), ImageID: r.Image.ID, PrivateIP: r.PrivateIP,
 		PrivateDNS: r.PrivateDNS, LaunchedBy: r.LaunchedBy, Token: r.Token, Reservation: r.Reservation,
-		Fleet: r.FleetID, SpotRequest: r.SpotRequest, Tags: r.Tags, State: string(r.State),
+		Fleet: r.FleetID, SpotRequest: r.SpotRequest, SpotStatus: r.Spot.Code, Tags: r.Tags, State: string(r.State),
 		StateReason: r.Reason.Code, Launched: r.Launched, Since: map[string]time.Time{}, Boots: r.Boots,
 		USDPerHour: r.USDPerHour, CostUSD: r.CostUSD,
 	}

@@ -57,6 +57,7 @@ type Market struct {
 	walks   map[Offering]*walk
 	members []Member
 	looking bool // for excess, soon
+	closed  bool
 }
 
 // share is hardware that spot and on-demand have in common.
@@ -82,6 +83,13 @@ func (m *Market) Join(member Member) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.members = append(m.members, member)
+}
+
+// Close ends models and traces: capacity stays as it is.
+func (m *Market) Close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
 }
 
 // Set says how many machines an offering can give from now on: script.Unlimited, or from 0.
@@ -190,8 +198,16 @@ func (m *Market) age() time.Duration {
 	return time.Duration(float64(m.cfg.Clock.Now().Sub(m.started)) * m.cfg.Speed)
 }
 
+// after calls f when d of the market's time has passed, unless the market is closed by then.
 func (m *Market) after(d time.Duration, f func()) {
-	m.cfg.Clock.AfterFunc(time.Duration(float64(d)/m.cfg.Speed), f)
+	m.cfg.Clock.AfterFunc(time.Duration(float64(d)/m.cfg.Speed), func() {
+		m.mu.Lock()
+		closed := m.closed
+		m.mu.Unlock()
+		if !closed {
+			f()
+		}
+	})
 }
 
 // tick looks for excess at every step of a model.

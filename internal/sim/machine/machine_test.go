@@ -264,9 +264,10 @@ func TestMachinesThatAreMuteOrLate(t *testing.T) {
 	l.until("the one that is neither", func() bool { return l.ready(other) })
 	require.Nil(t, l.node(mute))
 	require.Nil(t, l.node(late))
-	late.Late = time.Millisecond
-	l.power(late, cloud.PowerOn, nil)
-	l.until("better late", func() bool { return l.ready(late) })
+	soon := facts(4)
+	soon.Late = 50 * time.Millisecond
+	l.power(soon, cloud.PowerOn, nil)
+	l.until("better late", func() bool { return l.ready(soon) })
 }
 
 func TestAMachineWhoseMemoryIsBeingReadDoesNothing(t *testing.T) {
