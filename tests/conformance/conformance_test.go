@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -108,7 +110,7 @@ func newLab(t *testing.T) *lab {
 	config := aws.Config{
 		Region: l.region, BaseEndpoint: aws.String(endpoint), HTTPClient: patientClient{},
 		Credentials: credentials.NewStaticCredentialsProvider("AKIACONFORMANCE00000", "secret", ""),
-		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+		Retryer:     patience,
 	}
 	if key := os.Getenv("AWS_ACCESS_KEY_ID"); key != "" {
 		config.Credentials = credentials.NewStaticCredentialsProvider(key, os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))
@@ -120,6 +122,13 @@ func newLab(t *testing.T) *lab {
 	l.findImage()
 	t.Cleanup(l.terminateAll)
 	return l
+}
+
+// patience is the SDK's own way to try again, often enough for an endpoint that keeps AWS's API budgets.
+func patience() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 20, 2*time.Second, ratelimit.None
+	})
 }
 
 // ours is our simulator, a hundred times as fast as AWS and without API budgets.
