@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"floe.dev/floe/api/contract"
@@ -21,16 +22,20 @@ import (
 // Service is the price list of one region. It does not change.
 type Service struct {
 	published time.Time
-	products  []product
+	// products are made when somebody asks: few do, and there are thousands.
+	products func() []product
 }
 
 // New is the price list of these types in a region, as published at a time.
 func New(region string, types []contract.InstanceType, published time.Time) *Service {
-	s := &Service{published: published.UTC().Truncate(time.Second)}
-	for _, t := range types {
-		s.products = append(s.products, productsOf(region, t)...)
+	products := func() []product {
+		var list []product
+		for _, t := range types {
+			list = append(list, productsOf(region, t)...)
+		}
+		return list
 	}
-	return s
+	return &Service{published: published.UTC().Truncate(time.Second), products: sync.OnceValue(products)}
 }
 
 // Action is the one action that there is.
@@ -127,13 +132,14 @@ func parseToken(token string) (int, error) {
 // matching are the products that pass all filters. A field that no product has is refused: AWS finds nothing under it,
 // which a client takes for a type without a price.
 func (s *Service) matching(filters []filter) ([]product, error) {
-	found := slices.Clone(s.products)
+	all := s.products()
+	found := slices.Clone(all)
 	for _, f := range filters {
 		matches, known := matchers[f.Type]
 		if !known {
 			return nil, invalid("There is no filter type " + strconv.Quote(f.Type) + ": TERM_MATCH, EQUALS, CONTAINS, ANY_OF and NONE_OF are known")
 		}
-		if !slices.ContainsFunc(s.products, func(p product) bool { _, has := p.value(f.Field); return has }) {
+		if !slices.ContainsFunc(all, func(p product) bool { _, has := p.value(f.Field); return has }) {
 			return nil, invalid("No product of " + serviceCode + " has the field " + strconv.Quote(f.Field))
 		}
 		found = slices.DeleteFunc(found, func(p product) bool {
