@@ -1,7 +1,7 @@
-// Package sim is a simulated AWS on the wire: EC2's query protocol, as much of STS and SSM as Floe needs, and the machines
-// that EC2 launches, which boot and join a real Kubernetes cluster. Unmodified SDKs and the AWS CLI talk to it. It is made
-// to be harder to please than AWS: what AWS refuses it refuses, and what AWS leaves open it answers in the worst way
-// that its documentation allows.
+// Package sim is a simulated AWS on the wire: EC2's query protocol, as much of STS, SSM, SQS and the price list as Floe
+// needs, and the machines that EC2 launches, which boot and join a real Kubernetes cluster. Unmodified SDKs and the AWS CLI
+// talk to it. It is made to be harder to please than AWS: what AWS refuses it refuses, and what AWS leaves open it answers
+// in the worst way that its documentation allows.
 //
 // The parts: query and awsjson speak the protocols, ec2, sqs and pricing are the APIs, cloud the world behind them,
 // capacity what a region has to give, events what it tells, machine what boots in it, script the language in which a

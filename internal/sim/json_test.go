@@ -203,3 +203,28 @@ func TestLatency(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 	require.NoError(t, <-answered)
 }
+
+func TestEventsReachTheQueue(t *testing.T) {
+	w := newWorld(t, sim.Options{})
+	client := sqs.NewFromConfig(w.config)
+	queue, err := client.CreateQueue(w.ctx, &sqs.CreateQueueInput{QueueName: aws.String(sim.DefaultQueue)})
+	require.NoError(t, err)
+	out, err := w.ec2.CreateFleet(w.ctx, fleet(1, spot, "", in("m5.large", sim.SubnetA)))
+	require.NoError(t, err)
+	w.clock.Advance(time.Minute)
+	_, err = client.PurgeQueue(w.ctx, &sqs.PurgeQueueInput{QueueUrl: queue.QueueUrl}) // of what its start had to tell
+	require.NoError(t, err)
+	w.script("reclaim m5.large spot *: 1")
+	got, err := client.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, WaitTimeSeconds: 20})
+	require.NoError(t, err)
+	require.Len(t, got.Messages, 1)
+	var event struct {
+		Type   string `json:"detail-type"`
+		Detail struct {
+			Instance string `json:"instance-id"`
+		} `json:"detail"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(*got.Messages[0].Body), &event))
+	require.Equal(t, "EC2 Spot Instance Interruption Warning", event.Type)
+	require.Equal(t, out.Instances[0].InstanceIds[0], event.Detail.Instance)
+}
