@@ -46,6 +46,8 @@ type demand struct {
 	// moved is when a node opened to pods or, after that, a pod was bound: see left. Zero where nothing is expected to
 	// move.
 	moved time.Time
+	// openedAt is when a node opened to pods the last time.
+	openedAt time.Time
 }
 
 // kind is what pods that are alike share: see planner.Alike.
@@ -58,7 +60,8 @@ type kind struct {
 type waiter struct {
 	batch   *batch // that it was first seen in
 	kind    kind
-	witness bool // it is counted in judged
+	witness bool      // it is counted in judged
+	verdict time.Time // when the scheduler said so the last time; zero: never yet
 }
 
 // batch is what one signal tells.
@@ -137,11 +140,12 @@ func (d *demand) arrive(pod *corev1.Pod) {
 // hear takes the scheduler's word that there is no room for a pod, and with it for all that are alike. d.mu is held.
 func (d *demand) hear(pod *corev1.Pod, k kind) {
 	w := d.waiting[pod.UID]
+	defer func() { d.waiting[pod.UID] = w }()
+	w.verdict = time.Now()
 	if w.witness || !k.some || !kube.Witness(pod) {
 		return
 	}
 	w.witness = true
-	d.waiting[pod.UID] = w
 	if d.judged[k.key]++; d.judged[k.key] > 1 {
 		return
 	}
@@ -298,6 +302,7 @@ func (d *demand) opened() {
 		return
 	}
 	d.moved = time.Now()
+	d.openedAt = d.moved
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -311,7 +316,11 @@ func (d *demand) left(now time.Time) time.Duration {
 	if d.moved.IsZero() {
 		return time.Hour // until something wakes us
 	}
-	if wait := d.moved.Add(d.timing.Settle).Sub(now); wait > 0 {
+	settle := d.timing.Settle
+	if d.refused() {
+		settle = min(settle, d.timing.BatchIdle)
+	}
+	if wait := d.moved.Add(settle).Sub(now); wait > 0 {
 		return wait
 	}
 	d.moved = time.Time{}
@@ -320,4 +329,15 @@ func (d *demand) left(now time.Time) time.Duration {
 		d.note(reasonLeft, "")
 	}
 	return time.Hour
+}
+
+// refused reports whether the scheduler has looked at every pod that waits since the last node opened, and found no room
+// again: what is bound meanwhile makes none. d.mu is held.
+func (d *demand) refused() bool {
+	for _, w := range d.waiting {
+		if !w.verdict.After(d.openedAt) {
+			return false
+		}
+	}
+	return len(d.waiting) > 0
 }

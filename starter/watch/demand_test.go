@@ -244,3 +244,28 @@ func TestPodsThatAreLeftWhenNodesHaveOpenedAreToldAgain(t *testing.T) {
 	b, _ = d.ripe(time.Now().Add(time.Hour))
 	require.Nil(t, b, "once for each time that nodes open")
 }
+
+// Once the scheduler has refused all that wait since the last node opened, there is nothing to wait for.
+func TestPodsThatAreRefusedAgainAreToldAtOnce(t *testing.T) {
+	d, told := alone(t)
+	d.pod(pending("a", "1"))
+	d.pod(pending("b", "2"))
+	d.pod(pending("c", "3"))
+	d.tellNow(t)
+	d.opened()
+	d.pod(pending("a", "4"))
+	d.pod(bound(pending("c", "5")))
+	b, _ := d.ripe(d.moved.Add(d.timing.Settle - time.Millisecond))
+	require.Nil(t, b, "b may still be bound")
+
+	d.pod(pending("b", "6"))
+	b, _ = d.ripe(d.moved.Add(d.timing.BatchIdle - time.Millisecond))
+	require.Nil(t, b)
+	b, _ = d.ripe(d.moved.Add(3 * d.timing.BatchIdle)) // long before Settle
+	require.NotNil(t, b)
+	require.True(t, d.tell(t.Context(), b))
+	require.Equal(t, "pods-left", told.demands[1].Reason)
+
+	d.opened()
+	require.False(t, d.refused(), "another node: what was said before says nothing")
+}
