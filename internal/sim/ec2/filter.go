@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"floe.dev/floe/internal/sim/glob"
 	"floe.dev/floe/internal/sim/query"
 )
 
@@ -68,38 +69,5 @@ func (l lookups[T]) keep(items []T, filters []filter) ([]T, error) {
 }
 
 func (f filter) matches(value string) bool {
-	return slices.ContainsFunc(f.Value, func(pattern string) bool { return wildcard(pattern, value) })
-}
-
-// wildcard matches * and ?; a backslash takes the next character as it is. Unlike path.Match it knows no classes and
-// lets * match slashes.
-func wildcard(pattern, s string) bool {
-	// star is where to go on after the last *, and mark what it has swallowed so far.
-	star, mark, p, n := -1, 0, 0, 0
-	for n < len(s) {
-		width, matched := 1, false
-		if p < len(pattern) {
-			c := pattern[p]
-			switch {
-			case c == '*':
-				star, mark = p, n
-				p++
-				continue
-			case c == '\\' && p+1 < len(pattern):
-				width, matched = 2, pattern[p+1] == s[n]
-			default:
-				matched = c == '?' || c == s[n]
-			}
-		}
-		switch {
-		case matched:
-			p, n = p+width, n+1
-		case star >= 0:
-			mark++
-			p, n = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
+	return slices.ContainsFunc(f.Value, func(pattern string) bool { return glob.Match(pattern, value) })
 }

@@ -1,48 +1,11 @@
 package ec2
 
 import (
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
-
-func TestWildcard(t *testing.T) {
-	for _, c := range []struct {
-		pattern, s string
-		want       bool
-	}{
-		{"", "", true},
-		{"", "a", false},
-		{"*", "", true},
-		{"*", "a/b", true},
-		{"m5.*", "m5.large", true},
-		{"m5.*", "m5a.large", false},
-		{"*a*b", "xaxbxb", true},
-		{"*a*b", "xaxbx", false},
-		{"?", "a", true},
-		{"?", "", false},
-		{"a?c", "abc", true},
-		{`\*`, "*", true},
-		{`\*`, "a", false},
-		{`a\?`, "a?", true},
-		{`a\`, `a\`, true},
-		{"[a]", "a", false},
-	} {
-		require.Equal(t, c.want, wildcard(c.pattern, c.s), "%q on %q", c.pattern, c.s)
-	}
-}
-
-func TestWildcardIsWhatARegularExpressionSays(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		pattern := rapid.StringOfN(rapid.SampledFrom([]rune("ab*?")), 0, 8, -1).Draw(t, "pattern")
-		s := rapid.StringOfN(rapid.SampledFrom([]rune("ab")), 0, 8, -1).Draw(t, "s")
-		form := strings.NewReplacer("*", ".*", "?", ".").Replace(pattern)
-		require.Equal(t, regexp.MustCompile("^"+form+"$").MatchString(s), wildcard(pattern, s))
-	})
-}
 
 func TestPagesLoseNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
