@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+
 	"floe.dev/floe/internal/sim/cloud"
 	"floe.dev/floe/internal/sim/ec2"
 	"floe.dev/floe/internal/sim/events"
@@ -17,19 +19,30 @@ type account struct {
 	meter  *meter // nil: unthrottled
 }
 
-func newAccount(o Options, config cloud.Config) *account {
+func newAccount(o Options, config cloud.Config) (*account, error) {
 	a := &account{
 		number: config.Account,
 		sqs:    sqs.New(sqs.Config{Clock: o.Clock, Seed: config.Seed, Account: config.Account, Region: config.Region}),
 	}
-	a.bus = events.New(events.Config{Clock: o.Clock, Log: o.Log, Seed: config.Seed, Speed: o.Speed, Queue: o.Queue, Sink: a.sqs})
+	rule := ruleARN(config, o.Queue)
+	if !o.BringQueue {
+		if err := a.sqs.Make(o.Queue, rule); err != nil {
+			return nil, fmt.Errorf("make queue %s: %w", o.Queue, err)
+		}
+	}
+	a.bus = events.New(events.Config{Clock: o.Clock, Log: o.Log, Seed: config.Seed, Speed: o.Speed, Queue: o.Queue, Rule: rule, Sink: a.sqs})
 	config.Tell = a.bus.Tell
 	a.cloud = cloud.New(config)
 	a.ec2 = ec2.New(a.cloud)
 	if !o.Unthrottled {
 		a.meter = &meter{buckets: map[string]*bucket{}}
 	}
-	return a
+	return a, nil
+}
+
+// ruleARN names the rule of EventBridge's that sends an account's events to a queue: it is called as the queue is.
+func ruleARN(c cloud.Config, queue string) string {
+	return "arn:aws:events:" + c.Region + ":" + c.Account + ":rule/" + queue
 }
 
 // accountOf is whose resources a caller sees: those of the account whose role it has assumed, or the first account's.

@@ -2,10 +2,12 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -38,13 +40,27 @@ func (c *call) jsonServices() []jsonService {
 	}
 	return []jsonService{
 		{"ssm", "AmazonSSM.", awsjson.V11, here, c.ssm, plainError},
-		{"sqs", "AmazonSQS.", awsjson.V10, here, c.account.sqs.Do, sqs.WriteError},
+		{"sqs", "AmazonSQS.", awsjson.V10, here, c.sqs, sqs.WriteError},
 		{"pricing", "AWSPriceListService.", awsjson.V11, priceListRegions, c.priceList, plainError},
 	}
 }
 
 func (c *call) priceList(_ context.Context, _, action string, body []byte) (any, error) {
 	return c.server.pricing.Do(action, body)
+}
+
+// sqs does an action in the account whose queue it is about. Another's may have a policy that lets the caller.
+func (c *call) sqs(ctx context.Context, base, action string, body []byte) (any, error) {
+	owner := c.account
+	var about struct {
+		QueueURL string `json:"QueueUrl"`
+	}
+	if json.Unmarshal(body, &about) == nil {
+		if other := c.server.account(path.Base(path.Dir(about.QueueURL))); other != nil {
+			owner = other
+		}
+	}
+	return owner.sqs.Do(ctx, sqs.Caller{Base: base, ARN: c.arn(), Account: c.account.number}, action, body)
 }
 
 // serveJSON serves a call of a service with a JSON protocol. refused is what is already known to be wrong.

@@ -1,7 +1,6 @@
 package sim_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -72,7 +71,10 @@ func TestSQSWithTheSDK(t *testing.T) {
 	_, err = client.SendMessage(w.ctx, &sqs.SendMessageInput{QueueUrl: aws.String(w.url + "/123456789012/none"), MessageBody: aws.String("x")})
 	_, typed := errors.AsType[*sqstypes.QueueDoesNotExist](err)
 	require.True(t, typed, "%v", err)
-	_, err = client.ListQueues(w.ctx, nil)
+	queues, err := client.ListQueues(w.ctx, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{w.url + "/123456789012/dead", w.url + "/123456789012/" + sim.DefaultQueue, *queue}, queues.QueueUrls)
+	_, err = client.TagQueue(w.ctx, &sqs.TagQueueInput{QueueUrl: queue, Tags: map[string]string{"a": "b"}})
 	require.Equal(t, "UnknownOperationException", code(err))
 	w.script("refuse SendMessage with ThrottlingException\nlose answer of SendMessage")
 	_, err = client.SendMessage(w.ctx, &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String("x")})
@@ -152,16 +154,7 @@ func TestJSONCallersMustSign(t *testing.T) {
 func TestAccountsAreApart(t *testing.T) {
 	const other = "210987654321"
 	w := newWorld(t, sim.Options{OtherAccounts: []string{other}})
-	role, err := sts.NewFromConfig(w.config).AssumeRole(w.ctx, &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:aws:iam::" + other + ":role/floe"), RoleSessionName: aws.String("worker"),
-	})
-	require.NoError(t, err)
-	config := w.config.Copy()
-	config.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{
-			AccessKeyID: *role.Credentials.AccessKeyId, SecretAccessKey: *role.Credentials.SecretAccessKey, SessionToken: *role.Credentials.SessionToken,
-		}, nil
-	})
+	config := w.as(other)
 	who, err := sts.NewFromConfig(config).GetCallerIdentity(w.ctx, nil)
 	require.NoError(t, err)
 	require.Equal(t, other, *who.Account)

@@ -77,8 +77,11 @@ type Options struct {
 	// Notice is how long after its warning a spot instance is terminated. 0 means two minutes, as on AWS. Speed does not
 	// divide it.
 	Notice time.Duration
-	// Queue is the name of the queue that gets the events of EventBridge, once it was created. Empty means DefaultQueue.
+	// Queue is the name of the queue that gets the events of EventBridge, by a rule of the same name. Empty means
+	// DefaultQueue. It is there from the start, in each account, with a policy that lets this rule alone send to it.
 	Queue string
+	// BringQueue leaves it to the caller to create that queue and to give it a policy. Without both, events are lost.
+	BringQueue bool
 	// Hibernation is how machines hibernate. Nil means DefaultHibernation().
 	Hibernation *cloud.HibernationRules
 	// Models and Traces are what capacity there is, beside what Script says. Without them nothing is short.

@@ -52,7 +52,7 @@ func Run(ctx context.Context, o Options) error {
 		server.Close() // the error that counts is err
 		return err
 	}
-	s.log.Info("the simulated AWS serves", "url", url, "account", s.accounts[0].number, "region", s.region, "speed", s.speed, "joins", o.Kube != nil)
+	s.log.Info("the simulated AWS serves", "url", url, "account", s.accounts[0].number, "region", s.region, "speed", s.speed, "joins", o.Kube != nil, "events", url+"/"+s.accounts[0].number+"/"+s.accounts[0].bus.Queue())
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve the simulated AWS: %w", err)

@@ -33,6 +33,7 @@ type scenarioFile struct {
 	Notice      *metav1.Duration `json:"notice"`
 	Events      struct {
 		Queue string `json:"queue"`
+		Bring bool   `json:"bring"`
 	} `json:"events"`
 	Hibernation hibernationFile `json:"hibernation"`
 	Capacity    capacityFile    `json:"capacity"`
@@ -88,7 +89,7 @@ type bootFile struct {
 //	quotas: {onDemandVCPUs: 256, spotVCPUs: 512, spotInstances: 100}
 //	notOffered: [{types: "m7g.*", zone: eu-west-1c}]
 //	notice: 2m                # of a reclaim
-//	events: {queue: floe-events}
+//	events: {queue: floe-events, bring: false}
 //	hibernation: {minUptime: 2m, quiet: 30s, kept: 1440h, image: 1, fallback: 0.1}
 //	capacity:
 //	  models: [{types: "*", zone: "*", capacityType: spot, mean: 20, spread: 10, halfLife: 30m, every: 1m}]

@@ -71,7 +71,7 @@ func (f scenarioFile) world(o *Options, dir string) error {
 	if f.Notice != nil && f.Notice.Duration == 0 {
 		return fmt.Errorf("notice: 0s is not possible: EC2 gives two minutes; 1ms is as good as none")
 	}
-	o.Queue = f.Events.Queue
+	o.Queue, o.BringQueue = f.Events.Queue, f.Events.Bring
 	rules := DefaultHibernation()
 	into(&rules.MinUptime, f.Hibernation.MinUptime)
 	into(&rules.Quiet, f.Hibernation.Quiet)

@@ -62,11 +62,15 @@ func New(o Options) (*Server, error) {
 		config.Notify = s.machines.Notify
 		s.stopped.Go(func() { s.machines.Run(ctx) })
 	}
-	s.accounts = []*account{newAccount(o, config)}
-	config.Notify = nil // a cluster's machines are of one account: the others' join nothing
-	for n, number := range o.OtherAccounts {
-		config.Account, config.Seed = number, o.Seed+int64(n)+1
-		s.accounts = append(s.accounts, newAccount(o, config))
+	for n, number := range append([]string{o.Account}, o.OtherAccounts...) {
+		config.Account, config.Seed = number, o.Seed+int64(n)
+		a, err := newAccount(o, config)
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+		s.accounts = append(s.accounts, a)
+		config.Notify = nil // a cluster's machines are of one account: the others' join nothing
 	}
 	for _, trace := range o.Traces {
 		s.market.Play(trace, s.accounts[0].cloud.Offerings())

@@ -26,6 +26,8 @@ type Truth struct {
 	// left out.
 	Calls        []Call `json:"calls"`
 	CallsDropped int    `json:"callsDropped,omitempty"`
+	// EventsRefused counts the events that no queue took, of all accounts, by the code of the refusal.
+	EventsRefused map[string]int `json:"eventsRefused,omitempty"`
 }
 
 // TruthInstance is an instance as it truly is, whatever Describe says.
@@ -140,13 +142,16 @@ func (l *callLog) into(t *Truth) {
 
 // Truth tells all that happened so far.
 func (s *Server) Truth() Truth {
-	t := Truth{At: s.clock.Now(), Started: s.accounts[0].cloud.Started(), Instances: []TruthInstance{}}
+	t := Truth{At: s.clock.Now(), Started: s.accounts[0].cloud.Started(), Instances: []TruthInstance{}, EventsRefused: map[string]int{}}
 	s.calls.into(&t)
 	lives := map[string]machine.Life{}
 	if s.machines != nil {
 		lives = s.machines.Lives()
 	}
 	for _, a := range s.accounts {
+		for code, n := range a.bus.Refused() {
+			t.EventsRefused[code] += n
+		}
 		for _, r := range a.cloud.Records() {
 			i := truthOf(r)
 			i.Account = a.number

@@ -3,20 +3,27 @@
 package events
 
 import (
+	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"floe.dev/floe/internal/sim/clock"
 	"floe.dev/floe/internal/sim/cloud"
+	"floe.dev/floe/internal/sim/query"
 	"floe.dev/floe/internal/sim/script"
 )
 
-// Sink takes what is delivered: a queue service. It must not block, and not ask the cloud anything.
+// Sink takes what is delivered: a queue service. It must not block, and not ask the cloud anything. Where it refuses, the
+// event is lost: AWS tries neither a queue that is not there again nor one whose policy says no
+// (docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html). Its errors are *query.Error.
 type Sink interface {
-	// Put puts a message into the queue of that name. An unknown queue is an error: the event is lost, as on AWS.
-	Put(queue, body string) error
+	// Deliver puts a message into the queue of that name as EventBridge does, for the rule of that ARN.
+	Deliver(queue, rule, body string) error
+	// Forge puts it there as somebody else in the queue's account.
+	Forge(queue, body string) error
 }
 
 // Config is what a Bus is made of.
@@ -29,7 +36,9 @@ type Config struct {
 	Speed float64
 	// Queue is the name of the queue that every event goes to.
 	Queue string
-	Sink  Sink
+	// Rule is the ARN of the rule that sends it there.
+	Rule string
+	Sink Sink
 }
 
 // Bus brings events to a queue.
@@ -39,13 +48,20 @@ type Bus struct {
 	mu       sync.Mutex
 	ids      *rand.Rand
 	mishaps  []script.Mishap
-	held     []string // for the next event to go before
+	held     []parcel // for the next event to go before
 	patience func()   // stops what lets the held go
+	refused  map[string]int
+}
+
+// parcel is an event on its way.
+type parcel struct {
+	text   string
+	forged bool
 }
 
 // New makes a bus. Nothing is delivered before the queue exists.
 func New(cfg Config) *Bus {
-	return &Bus{cfg: cfg, ids: rand.New(rand.NewPCG(uint64(cfg.Seed), 2))}
+	return &Bus{cfg: cfg, ids: rand.New(rand.NewPCG(uint64(cfg.Seed), 2)), refused: map[string]int{}}
 }
 
 // Meet lets something happen to events to come.
@@ -62,26 +78,27 @@ const holdMost = time.Minute
 func (b *Bus) Tell(e cloud.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	text := body(e, b.id())
+	p := parcel{body(e, b.id()), e.Forged}
 	m := b.mishap(e.Kind)
 	switch m.Kind {
 	case script.Lost:
 		b.cfg.Log.Debug("an event is lost, as the script wants it", "event", e.Kind, "instance", e.Instance)
 	case script.Late:
-		b.after(m.By, func() { b.put(text) })
+		b.after(m.By, func() { b.put(p) })
 	case script.Twice:
-		b.put(text)
-		b.put(text)
+		b.put(p)
+		b.put(p)
 	case script.Malformed:
-		b.put(text[:len(text)/2])
+		p.text = p.text[:len(p.text)/2]
+		b.put(p)
 	case script.Reordered:
-		b.held = append(b.held, text)
+		b.held = append(b.held, p)
 		if b.patience == nil {
 			b.patience = b.after(holdMost, b.release)
 		}
 		return
 	default:
-		b.put(text)
+		b.put(p)
 	}
 	b.release()
 }
@@ -106,16 +123,38 @@ func (b *Bus) release() {
 		b.patience()
 		b.patience = nil
 	}
-	for _, text := range b.held {
-		b.put(text)
+	for _, p := range b.held {
+		b.put(p)
 	}
 	b.held = nil
 }
 
-func (b *Bus) put(text string) {
-	if err := b.cfg.Sink.Put(b.cfg.Queue, text); err != nil {
-		b.cfg.Log.Debug("an event could not be delivered, and is lost", "queue", b.cfg.Queue, "error", err)
+// put delivers an event, or counts why it cannot. b.mu is held.
+func (b *Bus) put(p parcel) {
+	var err error
+	if p.forged {
+		err = b.cfg.Sink.Forge(b.cfg.Queue, p.text)
+	} else {
+		err = b.cfg.Sink.Deliver(b.cfg.Queue, b.cfg.Rule, p.text)
 	}
+	if err == nil {
+		return
+	}
+	code, level := query.AsError(err).Code, slog.LevelDebug
+	if b.refused[code]++; b.refused[code] == 1 {
+		level = slog.LevelWarn // once: with the second one nobody learns anything new
+	}
+	b.cfg.Log.Log(context.Background(), level, "events cannot be delivered, and are lost", "queue", b.cfg.Queue, "rule", b.cfg.Rule, "forged", p.forged, "error", err)
+}
+
+// Queue is the name of the queue that events go to.
+func (b *Bus) Queue() string { return b.cfg.Queue }
+
+// Refused counts the events that the queue did not take, by the code of the refusal.
+func (b *Bus) Refused() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.refused)
 }
 
 // after does f, with b.mu held, when d has passed.

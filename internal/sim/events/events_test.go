@@ -2,7 +2,6 @@ package events
 
 import (
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -11,18 +10,27 @@ import (
 
 	"floe.dev/floe/internal/sim/clock"
 	"floe.dev/floe/internal/sim/cloud"
+	"floe.dev/floe/internal/sim/query"
 	"floe.dev/floe/internal/sim/script"
 )
 
 // queue remembers what was put.
-type queue struct{ bodies []string }
+type queue struct {
+	bodies []string
+	forged int
+}
 
-func (q *queue) Put(name, body string) error {
-	if name != "floe" {
-		return errors.New("no such queue")
+func (q *queue) Deliver(name, rule, body string) error {
+	if name != "floe" || rule != "rule" {
+		return query.Errorf("QueueDoesNotExist", "no such queue")
 	}
 	q.bodies = append(q.bodies, body)
 	return nil
+}
+
+func (q *queue) Forge(name, body string) error {
+	q.forged++
+	return q.Deliver(name, "rule", body)
 }
 
 // instances are whom the messages are about; ? is one that nobody can read.
@@ -44,7 +52,7 @@ func (q *queue) instances() []string {
 func newBus(name string) (*Bus, *queue, *clock.Manual) {
 	now := clock.NewManual(time.Date(2026, 7, 31, 12, 0, 0, 0, time.UTC))
 	q := &queue{}
-	return New(Config{Clock: now, Log: slog.New(slog.DiscardHandler), Speed: 1, Queue: name, Sink: q}), q, now
+	return New(Config{Clock: now, Log: slog.New(slog.DiscardHandler), Speed: 1, Queue: name, Rule: "rule", Sink: q}), q, now
 }
 
 func event(instance string, kind cloud.EventKind) cloud.Event {
@@ -137,5 +145,20 @@ func TestTheSameEventTwiceHasOneID(t *testing.T) {
 func TestAnEventForNoQueueIsLost(t *testing.T) {
 	b, q, _ := newBus("elsewhere")
 	b.Tell(event("a", cloud.Interruption))
+	b.Tell(event("a", cloud.Interruption))
 	require.Empty(t, q.bodies)
+	require.Equal(t, map[string]int{"QueueDoesNotExist": 2}, b.Refused())
+}
+
+func TestAForgedEventIsNotEventBridges(t *testing.T) {
+	b, q, now := newBus("floe")
+	b.Meet(script.Mishap{Event: "*", Kind: script.Late, Count: 1, By: time.Second})
+	forged := event("a", cloud.Interruption)
+	forged.Forged = true
+	b.Tell(forged)
+	b.Tell(event("b", cloud.Interruption))
+	require.Zero(t, q.forged)
+	now.Advance(time.Second)
+	require.Equal(t, 1, q.forged, "late or not")
+	require.Equal(t, []string{"b", "a"}, q.instances())
 }

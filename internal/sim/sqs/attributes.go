@@ -8,19 +8,20 @@ import (
 	"strconv"
 	"strings"
 
+	"floe.dev/floe/internal/sim/policy"
 	"floe.dev/floe/internal/sim/query"
 )
 
 // Names of attributes that something here depends on.
 const (
-	delaySeconds  = "DelaySeconds"
-	maxSize       = "MaximumMessageSize"
-	policy        = "Policy"
-	redrivePolicy = "RedrivePolicy"
-	retention     = "MessageRetentionPeriod"
-	sse           = "SqsManagedSseEnabled"
-	visibility    = "VisibilityTimeout"
-	waitTime      = "ReceiveMessageWaitTimeSeconds"
+	delaySeconds    = "DelaySeconds"
+	maxSize         = "MaximumMessageSize"
+	policyAttribute = "Policy"
+	redrivePolicy   = "RedrivePolicy"
+	retention       = "MessageRetentionPeriod"
+	sse             = "SqsManagedSseEnabled"
+	visibility      = "VisibilityTimeout"
+	waitTime        = "ReceiveMessageWaitTimeSeconds"
 )
 
 // numbers are the attributes that hold one: bounds and default in seconds, or in bytes
@@ -59,9 +60,9 @@ func (s *Service) checkAttributes(attributes map[string]string) error {
 			continue
 		}
 		switch name {
-		case policy:
-			if value != "" && !json.Valid([]byte(value)) {
-				return invalidAttribute(name, value, "must be a policy in JSON")
+		case policyAttribute:
+			if _, err := policy.Parse(value); err != nil {
+				return invalidAttribute(name, value, err.Error())
 			}
 		case redrivePolicy:
 			if err := s.checkRedrive(value); err != nil {
@@ -169,7 +170,7 @@ func (s *Service) attribute(q *queue, name string) (string, bool) {
 
 // attributeNames are the names that a request asks for, All written out.
 func attributeNames(asked []string) ([]string, error) {
-	settable := append(slices.Collect(maps.Keys(numbers)), policy, redrivePolicy, sse)
+	settable := append(slices.Collect(maps.Keys(numbers)), policyAttribute, redrivePolicy, sse)
 	known := append(settable, told...)
 	var names []string
 	for _, name := range asked {

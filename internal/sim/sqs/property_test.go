@@ -24,7 +24,7 @@ func TestNoMessageIsLostOrShared(t *testing.T) {
 		now := clock.NewManual(time.Date(2026, 7, 31, 12, 0, 0, 0, time.UTC))
 		s := New(Config{Clock: now, Seed: 1, Account: "123456789012", Region: "eu-west-1"})
 		do := func(action, body string) any {
-			answer, err := s.Do(context.Background(), "http://x", action, []byte(body))
+			answer, err := s.Do(context.Background(), Caller{Base: "http://x", Account: "123456789012"}, action, []byte(body))
 			require.NoError(t, err)
 			return answer
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"floe.dev/floe/internal/sim/policy"
 	"floe.dev/floe/internal/sim/query"
 )
 
@@ -24,6 +25,7 @@ const maxHidden = 12 * time.Hour
 type queue struct {
 	name       string
 	attributes map[string]string // all that can be set, checked
+	policy     *policy.Policy    // that of the attributes
 	created    time.Time
 	modified   time.Time
 	purged     time.Time
@@ -70,6 +72,9 @@ func (q *queue) wake() {
 // send puts a message into the queue. s.mu is held.
 func (s *Service) send(q *queue, body string, delay time.Duration) *message {
 	now := s.cfg.Clock.Now()
+	if len(q.messages) > 0 && now.Sub(q.messages[0].sent) > q.seconds(retention) {
+		q.expire(now) // nobody may ever receive
+	}
 	m := &message{id: s.uuid(), body: body, sent: now, visible: now.Add(delay)}
 	q.messages = append(q.messages, m)
 	q.wake()
@@ -96,17 +101,17 @@ func (q *queue) keep(wanted func(*message) bool) {
 // redrive moves what was received too often to the dead-letter queue, if there is one. Body, identity and age stay, so
 // that retention counts on (…/SQSDeveloperGuide/sqs-dead-letter-queues.html). s.mu is held.
 func (s *Service) redrive(q *queue, now time.Time) {
-	policy, ok := parseRedrive(q.attributes[redrivePolicy])
+	rule, ok := parseRedrive(q.attributes[redrivePolicy])
 	if !ok {
 		return
 	}
-	dead, ok := s.byARN(policy.target)
+	dead, ok := s.byARN(rule.target)
 	if !ok || dead == q {
 		return
 	}
 	moved := false
 	q.keep(func(m *message) bool {
-		if m.received < policy.most || m.visible.After(now) {
+		if m.received < rule.most || m.visible.After(now) {
 			return true
 		}
 		m.visible, moved = now, true

@@ -1,7 +1,6 @@
 package sqs
 
 import (
-	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -57,7 +56,9 @@ func (s *Service) createQueue(r request, p createQueueParams) (any, error) {
 		return nil, query.Errorf("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
 	}
 	q := &queue{name: p.QueueName, attributes: usual(), created: now, modified: now, changed: make(chan struct{})}
-	maps.Copy(q.attributes, p.Attributes)
+	if err := q.set(p.Attributes); err != nil {
+		return nil, err
+	}
 	s.queues[q.name] = q
 	return queueURL{s.url(r.base, q.name)}, nil
 }
@@ -142,7 +143,9 @@ func (s *Service) setQueueAttributes(_ request, p setQueueAttributesParams) (any
 	if err := s.checkAttributes(p.Attributes); err != nil {
 		return nil, err
 	}
-	maps.Copy(q.attributes, p.Attributes)
+	if err := q.set(p.Attributes); err != nil {
+		return nil, err
+	}
 	q.modified = s.cfg.Clock.Now()
 	return struct{}{}, nil
 }

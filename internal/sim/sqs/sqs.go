@@ -5,6 +5,8 @@
 // order, and a receipt handle that is not the newest deletes nothing while the call succeeds. FIFO queues, message
 // attributes, KMS keys and moving messages back from a dead-letter queue are not there: they are refused.
 //
+// Queue policies are evaluated: see access.go.
+//
 // Time is the clock's, never divided by a scenario's speed: visibility, delay and retention are the caller's numbers.
 package sqs
 
@@ -66,6 +68,7 @@ func New(cfg Config) *Service {
 		"DeleteQueue":                  handle(s.deleteQueue),
 		"GetQueueAttributes":           handle(s.getQueueAttributes),
 		"GetQueueUrl":                  handle(s.getQueueURL),
+		"ListQueues":                   handle(s.listQueues),
 		"PurgeQueue":                   handle(s.purgeQueue),
 		"ReceiveMessage":               handle(s.receiveMessage),
 		"SendMessage":                  handle(s.sendMessage),
@@ -81,14 +84,17 @@ func (s *Service) Knows(action string) bool { return s.actions[action] != nil }
 // Actions are the names of all actions, sorted.
 func (s *Service) Actions() []string { return slices.Sorted(maps.Keys(s.actions)) }
 
-// Do does the action with that request body. base is scheme and host, as the caller sees them. A long poll ends early
-// with ctx. Its errors are *query.Error.
-func (s *Service) Do(ctx context.Context, base, name string, body []byte) (any, error) {
+// Do does the action with that request body, if the policy of the queue that it is about lets the caller. A long poll ends
+// early with ctx. Its errors are *query.Error.
+func (s *Service) Do(ctx context.Context, c Caller, name string, body []byte) (any, error) {
 	do, known := s.actions[name]
 	if !known {
 		return nil, query.Errorf("UnknownOperationException", "SQS has no action %s here: %s are known", name, strings.Join(s.Actions(), ", "))
 	}
-	return do(request{ctx: ctx, base: base}, body)
+	if err := s.authorize(c, name, body); err != nil {
+		return nil, err
+	}
+	return do(request{ctx: ctx, base: c.Base}, body)
 }
 
 // handle makes an action of a function with a parameter struct.
@@ -100,20 +106,6 @@ func handle[P any](do func(request, P) (any, error)) action {
 		}
 		return do(r, params)
 	}
-}
-
-// Put puts a message into a queue as AWS's own services do, past the queue's delay and size but not past its existence.
-// queue is a name, a URL or an ARN.
-func (s *Service) Put(queue, body string) error {
-	name := queue[strings.LastIndexAny(queue, "/:")+1:]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, ok := s.queues[name]
-	if !ok {
-		return noSuchQueue()
-	}
-	s.send(q, body, 0)
-	return nil
 }
 
 // queue finds a queue by the URL that CreateQueue gave. Scheme and host do not count: one simulator may be known by

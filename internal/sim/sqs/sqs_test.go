@@ -20,6 +20,9 @@ const (
 	url  = base + "/123456789012/work"
 )
 
+// owner is a user of the queues' account.
+var owner = sqs.Caller{Base: base, ARN: "arn:aws:iam::123456789012:user/ann", Account: "123456789012"}
+
 // world is a queue service with a clock that stands still.
 type world struct {
 	t     require.TestingT
@@ -38,7 +41,7 @@ type fields map[string]any
 func (w *world) try(action string, parameters fields) (string, error) {
 	body, err := json.Marshal(parameters)
 	require.NoError(w.t, err)
-	result, err := w.sqs.Do(context.Background(), base, action, body)
+	result, err := w.sqs.Do(context.Background(), owner, action, body)
 	if err != nil {
 		return "", err
 	}
@@ -109,8 +112,8 @@ func TestAttributes(t *testing.T) {
 	require.Equal(t, "30", w.attribute(url, "VisibilityTimeout"))
 	require.Equal(t, "arn:aws:sqs:eu-west-1:123456789012:work", w.attribute(url, "QueueArn"))
 	require.Empty(t, w.attribute(url, "Policy"))
-	w.do("SetQueueAttributes", fields{"QueueUrl": url, "Attributes": fields{"Policy": `{"Version":"2012-10-17"}`, "DelaySeconds": "5"}})
-	require.Equal(t, `{"Version":"2012-10-17"}`, w.attribute(url, "Policy"))
+	w.do("SetQueueAttributes", fields{"QueueUrl": url, "Attributes": fields{"Policy": open, "DelaySeconds": "5"}})
+	require.Equal(t, open, w.attribute(url, "Policy"))
 	require.JSONEq(t, `{"Attributes":{}}`, w.do("GetQueueAttributes", fields{"QueueUrl": url}))
 	require.Contains(t, w.do("GetQueueAttributes", fields{"QueueUrl": url, "AttributeNames": []string{"All"}}), `"DelaySeconds":"5"`)
 	for name, value := range map[string]string{
@@ -193,7 +196,7 @@ func TestALongPollWaits(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, err := w.sqs.Do(ctx, base, "ReceiveMessage", []byte(`{"QueueUrl":"`+url+`","WaitTimeSeconds":20}`))
+		_, err := w.sqs.Do(ctx, owner, "ReceiveMessage", []byte(`{"QueueUrl":"`+url+`","WaitTimeSeconds":20}`))
 		ended <- err
 	}()
 	cancel()
@@ -213,7 +216,7 @@ func TestDelayAndRetention(t *testing.T) {
 	w.do("CreateQueue", fields{"QueueName": "work", "Attributes": fields{"DelaySeconds": "10", "MessageRetentionPeriod": "60"}})
 	w.do("SendMessage", fields{"QueueUrl": url, "MessageBody": "late"})
 	w.do("SendMessage", fields{"QueueUrl": url, "MessageBody": "now", "DelaySeconds": 0})
-	require.NoError(t, w.sqs.Put("arn:aws:sqs:eu-west-1:123456789012:work", "from AWS"))
+	require.NoError(t, w.sqs.Forge("work", "from elsewhere"))
 	require.Equal(t, "1", w.attribute(url, "ApproximateNumberOfMessagesDelayed"))
 	require.Len(t, w.receive(fields{"MaxNumberOfMessages": 10}), 2)
 	w.clock.Advance(10 * time.Second)
@@ -221,7 +224,7 @@ func TestDelayAndRetention(t *testing.T) {
 	w.clock.Advance(50 * time.Second)
 	require.Empty(t, w.receive(nil), "older than the queue keeps")
 	require.Equal(t, "0", w.attribute(url, "ApproximateNumberOfMessages"))
-	require.Error(t, w.sqs.Put("none", "x"))
+	require.Error(t, w.sqs.Forge("none", "x"))
 }
 
 func TestRedrive(t *testing.T) {
@@ -330,16 +333,18 @@ func FuzzDo(f *testing.F) {
 		{"DeleteMessage", `{"QueueUrl":"` + url + `","ReceiptHandle":"d29yay94LzE="}`},
 		{"ChangeMessageVisibility", `{"QueueUrl":"//","ReceiptHandle":"","VisibilityTimeout":9223372036854775807}`},
 		{"GetQueueAttributes", `{"QueueUrl":"` + url + `","AttributeNames":["All","QueueArn"]}`},
+		{"SetQueueAttributes", `{"QueueUrl":"` + url + `","Attributes":{"Policy":"{\"Statement\":{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\"}}"}}`},
+		{"ListQueues", `{"QueueNamePrefix":"w","MaxResults":1,"NextToken":"YQ=="}`},
 	} {
 		f.Add(seed.action, []byte(seed.body))
 	}
 	f.Fuzz(func(t *testing.T, action string, body []byte) {
 		w := newWorld(t)
 		create(w)
-		require.NoError(t, w.sqs.Put("work", "x"))
+		require.NoError(t, w.sqs.Forge("work", "x"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // nothing waits
-		if _, err := w.sqs.Do(ctx, base, action, body); err != nil {
+		if _, err := w.sqs.Do(ctx, owner, action, body); err != nil {
 			require.NotEqual(t, "InternalError", query.AsError(err).Code)
 		}
 	})
