@@ -39,9 +39,10 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 	// The SDK's second is a busy machine's hiccup, and a task failed for it is a replay more.
 	main.DeadlockDetectionTimeout = 5 * time.Second
 	all := []queue{{name: contract.TaskQueue, options: main, workflows: true, activities: map[string]any{
-		contract.ActivityPutNode: p.store.PutNode,
-		contract.ActivityPutHops: p.store.PutHops,
-		contract.ActivityPrune:   p.store.Prune,
+		contract.ActivityPutNode:    p.store.PutNode,
+		contract.ActivityStartNodes: p.nodes.Start,
+		contract.ActivityPutHops:    p.store.PutHops,
+		contract.ActivityPrune:      p.store.Prune,
 	}}}
 
 	for _, c := range cfg.Clusters {

@@ -13,6 +13,7 @@ import (
 
 	"floe.dev/floe/activities/aws"
 	"floe.dev/floe/activities/kube"
+	"floe.dev/floe/activities/nodes"
 	"floe.dev/floe/activities/store"
 	"floe.dev/floe/activities/sweep"
 	"floe.dev/floe/internal/config"
@@ -83,6 +84,7 @@ type parts struct {
 	aws      *aws.Activities
 	kube     *kube.Activities
 	sweep    *sweep.Activities
+	nodes    *nodes.Activities
 	clusters []*kube.Cluster
 }
 
@@ -113,6 +115,7 @@ func build(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, lo
 		}
 		p.clusters = append(p.clusters, cluster)
 	}
+	p.nodes = nodes.New()
 	p.kube = kube.New(p.clusters, p.aws, p.store, log)
 	p.sweep = sweep.New(sweep.Options{
 		EC2: p.aws, Clusters: p.clusters, Nodes: p.kube, Events: p.store, DescribeLag: cfg.DescribeLag, Log: log,

@@ -20,6 +20,7 @@ import (
 
 	"floe.dev/floe/activities/aws"
 	"floe.dev/floe/activities/kube"
+	"floe.dev/floe/activities/nodes"
 	"floe.dev/floe/activities/store"
 	"floe.dev/floe/activities/sweep"
 	"floe.dev/floe/api/contract"
@@ -34,7 +35,7 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 			Name: "main", Region: "eu-west-1", Rates: map[contract.APIClass]float64{contract.ClassLaunch: 1.5},
 		}},
 	}
-	p := &parts{store: &store.Activities{}, aws: &aws.Activities{}, kube: &kube.Activities{}, sweep: &sweep.Activities{}}
+	p := &parts{store: &store.Activities{}, aws: &aws.Activities{}, kube: &kube.Activities{}, sweep: &sweep.Activities{}, nodes: nodes.New()}
 	served := map[string]bool{}
 	rates := map[string]float64{}
 	for _, q := range p.queues(cfg, time.Second) {
@@ -53,7 +54,7 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 	for _, name := range []string{
 		contract.ActivityPlan, contract.ActivityOpenChain, contract.ActivityRegister, contract.ActivityReadNode,
 		contract.ActivityDrain, contract.ActivityDeleteNode, contract.ActivityLaunch, contract.ActivityTerminate,
-		contract.ActivityDescribe, contract.ActivityPutNode, contract.ActivityPutHops, contract.ActivityPrune,
+		contract.ActivityDescribe, contract.ActivityPutNode, contract.ActivityStartNodes, contract.ActivityPutHops, contract.ActivityPrune,
 	} {
 		require.True(t, served[name], name)
 	}

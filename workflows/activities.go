@@ -11,6 +11,7 @@ import (
 
 	"floe.dev/floe/activities/aws"
 	"floe.dev/floe/activities/kube"
+	startnodes "floe.dev/floe/activities/nodes"
 	"floe.dev/floe/activities/store"
 	"floe.dev/floe/api/contract"
 )
@@ -33,6 +34,7 @@ var (
 	kubeActivities  *kube.Activities
 	awsActivities   *aws.Activities
 	storeActivities *store.Activities
+	nodeActivities  *startnodes.Activities
 )
 
 var (
@@ -46,6 +48,7 @@ var (
 	terminateActivity  = define(contract.ActivityTerminate, awsActivities.Terminate)
 	describeActivity   = define(contract.ActivityDescribe, awsActivities.Describe)
 	putNodeActivity    = defineVoid(contract.ActivityPutNode, storeActivities.PutNode)
+	startNodesActivity = defineVoid(contract.ActivityStartNodes, nodeActivities.Start)
 	putHopsActivity    = defineVoid(contract.ActivityPutHops, storeActivities.PutHops)
 )
 

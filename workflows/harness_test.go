@@ -38,6 +38,7 @@ type world struct {
 	launches   []contract.LaunchInput
 	records    []contract.NodeRecord
 	hops       []contract.HopRecord
+	started    [][]contract.NodeInput // by an activity, not as children
 	terminated []string
 	deleted    []string
 	drained    []contract.DrainInput
@@ -105,6 +106,10 @@ func (w *world) env() *testsuite.TestWorkflowEnvironment {
 	register(contract.ActivityPutNode, func(_ context.Context, in contract.NodeRecord) error {
 		w.records = append(w.records, in)
 		return w.putNode(in)
+	})
+	register(contract.ActivityStartNodes, func(_ context.Context, in contract.StartNodesInput) error {
+		w.started = append(w.started, in.Nodes)
+		return nil
 	})
 	register(contract.ActivityPutHops, func(_ context.Context, in []contract.HopRecord) error {
 		w.hops = append(w.hops, in...)

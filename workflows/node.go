@@ -60,7 +60,9 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 	n := &node{in: in, info: workflow.GetInfo(ctx), look: timer{summary: "look again, in case a signal was missed"}}
 	if in.State != nil {
 		n.state = *in.State
-		n.saved = n.state.Phase
+		if n.state.Revision > 0 {
+			n.saved = n.state.Phase
+		}
 	} else {
 		n.state = contract.NodeState{
 			Phase: contract.PhaseLaunching, Since: map[contract.Phase]time.Time{contract.PhaseLaunching: workflow.Now(ctx)},
@@ -112,12 +114,12 @@ func (n *node) handlers(ctx workflow.Context) error {
 
 func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 	n.record.run(ctx)
-	n.save() // an adopted node may be past its first phase in a moment
+	n.save(ctx) // an adopted node may be past its first phase in a moment
 	for {
 		n.hear(ctx)
 		step := lifecycle.Next(n.state, workflow.Now(ctx), n.registerBy())
 		n.enter(ctx, step)
-		n.save()
+		n.save(ctx)
 		switch {
 		case step.Act == lifecycle.Leave || step.Act == lifecycle.Close:
 			return n.leave(ctx, step)
@@ -147,7 +149,7 @@ func (n *node) wait(ctx workflow.Context) error {
 	err := workflow.Await(ctx, func() bool {
 		return n.heard() || n.state.Operation != nil || n.look.fired() || (n.full() && n.record.idle() && workflow.AllHandlersFinished(ctx))
 	})
-	if err == nil && n.look.fired() {
+	if err == nil && n.look.fired() && !n.unrecorded(ctx) {
 		n.lookAgain(ctx)
 	}
 	return err
@@ -173,16 +175,29 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 }
 
 // save records the phases that people ask for later. The two that a healthy machine passes within a second are in the
-// next record's times.
-func (n *node) save() {
+// next record's times, and so is the way there of one that is quick.
+func (n *node) save(ctx workflow.Context) {
+	if n.state.Revision == 0 && workflow.Now(ctx).Before(n.recordBy()) {
+		switch n.state.Phase {
+		case contract.PhaseLaunching, contract.PhaseRegistered, contract.PhaseInitialized:
+			return
+		}
+	}
 	switch n.state.Phase {
 	case contract.PhaseRegistered, contract.PhaseInitialized:
-		return
+		if n.state.Revision > 0 || n.in.RecordAfter == 0 {
+			return
+		}
 	}
 	if n.saved != n.state.Phase {
 		n.saved = n.state.Phase
 		n.record.want(n)
 	}
+}
+
+// recordBy is when the store is to hear of the machine at the latest.
+func (n *node) recordBy() time.Time {
+	return n.state.Since[contract.PhaseLaunching].Add(n.in.RecordAfter)
 }
 
 // register puts the pool's labels and taints on the Node and opens it to pods.
@@ -231,11 +246,19 @@ func (n *node) lookAgain(ctx workflow.Context) {
 	}
 }
 
+// unrecorded reports whether the store should have heard of the machine by now and has not.
+func (n *node) unrecorded(ctx workflow.Context) bool {
+	return n.state.Revision == 0 && !workflow.Now(ctx).Before(n.recordBy())
+}
+
 func (n *node) nextLook(ctx workflow.Context) time.Time {
 	if n.look.future != nil && !n.look.fired() {
 		return n.look.due
 	}
 	now := workflow.Now(ctx)
+	if by := n.recordBy(); n.state.Revision == 0 && by.After(now) {
+		return by
+	}
 	if n.state.Phase == contract.PhaseReady {
 		return now.Add(slowLook)
 	}

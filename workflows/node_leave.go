@@ -36,7 +36,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 		Key: n.info.WorkflowExecution.ID + "/gone", Instance: n.in.Instance.ID, Reason: n.state.Reason,
 	}))
 	n.reply(ctx, op, true, "terminated")
-	n.save()
+	n.save(ctx)
 	n.describe(ctx)
 	for _, signal := range n.told {
 		if err := signal.Get(ctx, nil); err != nil {

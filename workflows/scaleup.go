@@ -2,11 +2,14 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	startnodes "floe.dev/floe/activities/nodes"
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/fallback"
 )
@@ -30,6 +33,7 @@ type scaleUp struct {
 	skips      workflow.ReceiveChannel
 	skip       map[int]bool
 	nodes      []workflow.ChildWorkflowFuture
+	starts     []workflow.Future // of many Nodes each
 	told       []workflow.Future // signals to the Provisioner
 	unrecorded []contract.HopRecord
 	trouble    string
@@ -146,6 +150,7 @@ func (s *scaleUp) hop(ctx workflow.Context, chain contract.Chain, step contract.
 // too, which gives it back.
 func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract.Hop, instances []contract.Instance) {
 	var kept []contract.Instance
+	var nodes []contract.NodeInput
 	for _, instance := range instances {
 		surplus, pods := "", []string(nil)
 		if s.missing() == 0 {
@@ -157,22 +162,42 @@ func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract
 			s.view.Instances = append(s.view.Instances, instance)
 			kept = append(kept, instance)
 		}
-		id := contract.NodeID(s.in.Cluster, instance.ID)
-		child := workflow.WithChildOptions(ctx, abandoned(id,
-			fmt.Sprintf("%s %s in %s for pool %s", instance.CapacityType, instance.InstanceType, instance.Zone, s.in.Pool),
-			enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-			keyword(contract.AttributeCluster, s.in.Cluster), keyword(contract.AttributePool, s.in.Pool),
-			keyword(contract.AttributeInstance, instance.ID), keyword(contract.AttributeInstanceType, instance.InstanceType),
-			keyword(contract.AttributeZone, instance.Zone), keyword(contract.AttributeCapacityType, string(instance.CapacityType)),
-			keyword(contract.AttributePhase, string(contract.PhaseLaunching))))
-		s.nodes = append(s.nodes, workflow.ExecuteChildWorkflow(child, contract.WorkflowNode, contract.NodeInput{
+		nodes = append(nodes, contract.NodeInput{
 			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
 			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose,
-			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, Trace: s.in.Trace,
-		}))
+			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, Trace: s.in.Trace,
+		})
 	}
+	s.start(ctx, nodes)
 	if len(kept) > 0 {
 		s.tell(ctx, contract.SignalLaunchFilled, fmt.Sprintf("hop-%d", hop.Number), kept)
+	}
+}
+
+const (
+	// recordAfter is within the minute that the store may be behind.
+	recordAfter = 50 * time.Second
+	// mostChildren of a hop are started as children, which the UI shows beneath their ScaleUp. Children of one parent
+	// start one after the other, each with a task of the parent's: more of them are started by an activity.
+	mostChildren = 16
+	// mostStarted is how many one such activity starts: its input stays well below Temporal's limit of 2 MB.
+	mostStarted = 100
+)
+
+// start starts Node workflows. That they run is awaited at the end.
+func (s *scaleUp) start(ctx workflow.Context, nodes []contract.NodeInput) {
+	if len(nodes) > mostChildren {
+		for some := range slices.Chunk(nodes, mostStarted) {
+			o := recording(fmt.Sprintf("start %d Node workflows", len(some)))
+			o.StartToCloseTimeout, o.HeartbeatTimeout = time.Minute, 8*time.Second
+			s.starts = append(s.starts, startNodesActivity.start(ctx, o, contract.StartNodesInput{Nodes: some}))
+		}
+		return
+	}
+	for _, in := range nodes {
+		child := workflow.WithChildOptions(ctx, abandoned(contract.NodeID(in.Cluster, in.Instance.ID), startnodes.Summary(in),
+			enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY, startnodes.SearchAttributes(in)...))
+		s.nodes = append(s.nodes, workflow.ExecuteChildWorkflow(child, contract.WorkflowNode, in))
 	}
 }
 
@@ -192,11 +217,9 @@ func (s *scaleUp) close(ctx workflow.Context, err error) (*contract.ScaleUpView,
 	if s.missing() > 0 {
 		s.tell(ctx, contract.SignalLaunchExhausted, "exhausted", nil)
 	}
-	for _, node := range s.nodes {
-		if failed := started(ctx, node); failed != nil {
-			s.record(ctx) // what was asked and answered is true all the same
-			return nil, fmt.Errorf("start the Node workflow: %w", failed)
-		}
+	if failed := s.awaitNodes(ctx); failed != nil {
+		s.record(ctx) // what was asked and answered is true all the same
+		return nil, fmt.Errorf("start the Node workflow: %w", failed)
 	}
 	for _, signal := range s.told {
 		if failed := signal.Get(ctx, nil); failed != nil {
@@ -212,6 +235,21 @@ func (s *scaleUp) close(ctx workflow.Context, err error) (*contract.ScaleUpView,
 		return nil, temporal.NewCanceledError(s.result())
 	}
 	return s.result(), nil
+}
+
+// awaitNodes waits until every machine's Node workflow has started: until then the machine is the ScaleUp's.
+func (s *scaleUp) awaitNodes(ctx workflow.Context) error {
+	for _, node := range s.nodes {
+		if err := started(ctx, node); err != nil {
+			return err
+		}
+	}
+	for _, start := range s.starts {
+		if err := start.Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // record hands in the hops that the store did not take while they happened.

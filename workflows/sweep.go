@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	startnodes "floe.dev/floe/activities/nodes"
 	sweepactivities "floe.dev/floe/activities/sweep"
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/sweep"
@@ -99,15 +100,9 @@ func (s *sweeper) adopt(ctx workflow.Context, repairs []contract.Repair) []contr
 		if r.Start == nil {
 			continue
 		}
-		instance := r.Start.Instance
 		// A former Node workflow may have ended in any way: the machine is alive, so its id is free for another life.
-		child := workflow.WithChildOptions(ctx, abandoned(contract.NodeID(s.in.Cluster, r.Instance),
-			fmt.Sprintf("%s %s in %s for pool %s, adopted", instance.CapacityType, instance.InstanceType, instance.Zone, r.Start.Pool),
-			enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			keyword(contract.AttributeCluster, s.in.Cluster), keyword(contract.AttributePool, r.Start.Pool),
-			keyword(contract.AttributeInstance, instance.ID), keyword(contract.AttributeInstanceType, instance.InstanceType),
-			keyword(contract.AttributeZone, instance.Zone), keyword(contract.AttributeCapacityType, string(instance.CapacityType)),
-			keyword(contract.AttributePhase, string(contract.PhaseLaunching))))
+		child := workflow.WithChildOptions(ctx, abandoned(contract.NodeID(s.in.Cluster, r.Instance), startnodes.Summary(*r.Start)+", adopted",
+			enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, startnodes.SearchAttributes(*r.Start)...))
 		children[i] = workflow.ExecuteChildWorkflow(child, contract.WorkflowNode, *r.Start)
 	}
 	var made []contract.Repair

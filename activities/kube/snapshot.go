@@ -123,7 +123,8 @@ func registered(node *corev1.Node) bool {
 }
 
 // settled reports whether a node has been ready once, as far as one look can tell: it is Ready with no startup taint
-// left, or its kubelet has spoken and fallen silent, or it has had the time to become ready.
+// left, or its kubelet has spoken and fallen silent, or it has had the time to become ready. The node controller takes
+// not-ready off a while after the kubelet has said that it is ready; hundreds of nodes at once keep it busy for seconds.
 func settled(node *corev1.Node, pool *planned, now time.Time) bool {
 	within := starting
 	var startup []corev1.Taint
@@ -142,7 +143,7 @@ func settled(node *corev1.Node, pool *planned, now time.Time) bool {
 		}
 		if c.Status == corev1.ConditionTrue {
 			return !slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
-				return t.Key == v1alpha1.TaintUnregistered ||
+				return t.Key == v1alpha1.TaintUnregistered || t.Key == corev1.TaintNodeNotReady ||
 					slices.ContainsFunc(startup, func(s corev1.Taint) bool { return s.MatchTaint(&t) })
 			})
 		}

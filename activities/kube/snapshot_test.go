@@ -100,6 +100,10 @@ func TestSettled(t *testing.T) {
 		ready(n)
 		n.Spec.Taints = []corev1.Taint{{Key: "cni", Effect: corev1.TaintEffectNoSchedule}}
 	}
+	behind := func(n *corev1.Node) {
+		ready(n)
+		n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoExecute}}
+	}
 	for name, tc := range map[string]struct {
 		change func(*corev1.Node)
 		age    time.Duration
@@ -111,6 +115,7 @@ func TestSettled(t *testing.T) {
 		"kubelet has fallen silent":      {condition(corev1.ConditionUnknown, "NodeStatusUnknown"), time.Minute, true},
 		"ready":                          {ready, time.Minute, true},
 		"ready with a startup taint":     {startup, time.Minute, false},
+		"the node controller is behind":  {behind, time.Minute, false},
 		"a startup taint that stays":     {startup, 6 * time.Minute, true},
 		"not ready for longer than that": {condition(corev1.ConditionFalse, "KubeletNotReady"), 6 * time.Minute, true},
 	} {

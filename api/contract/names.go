@@ -73,6 +73,7 @@ const (
 	ActivityTerminate  = "aws.Terminate"
 	ActivityDescribe   = "aws.Describe"
 	ActivityPutNode    = "store.PutNode"
+	ActivityStartNodes = "nodes.Start"
 	ActivityPutHops    = "store.PutHops"
 )
 

@@ -36,9 +36,12 @@ type NodeInput struct {
 	// Surplus says why the machine is more than was asked for; its Node gives it back at once.
 	Surplus string `json:"surplus,omitempty"`
 	// Adopted is set where the instance had a Node workflow before, or should have had.
-	Adopted *Adoption  `json:"adopted,omitempty"`
-	Trace   string     `json:"trace,omitempty"`
-	State   *NodeState `json:"state,omitempty"`
+	Adopted *Adoption `json:"adopted,omitempty"`
+	// RecordAfter is how long a machine may be on its way before the store hears of it: one that is Ready sooner, as a
+	// machine is as a rule, costs one record and not two. Zero: at once.
+	RecordAfter time.Duration `json:"recordAfter,omitempty"`
+	Trace       string        `json:"trace,omitempty"`
+	State       *NodeState    `json:"state,omitempty"`
 	// MaxTurns, where set, continues as new after so many turns of the main loop, besides where Temporal suggests it.
 	MaxTurns int `json:"maxTurns,omitempty"`
 }
@@ -170,6 +173,11 @@ type OperationResult struct {
 	// Watch is the id of the workflow that shows it.
 	Watch   string `json:"watch"`
 	Message string `json:"message,omitempty"`
+}
+
+// StartNodesInput asks to start the Node workflows of many machines.
+type StartNodesInput struct {
+	Nodes []NodeInput `json:"nodes"`
 }
 
 // RegisterInput asks to put the pool's labels and taints on a Node and then to take floe.dev/unregistered off.
