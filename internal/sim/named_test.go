@@ -45,7 +45,7 @@ func TestNamedScenarios(t *testing.T) {
 func TestWhatAScenarioCannotSay(t *testing.T) {
 	for text, want := range map[string]string{
 		"seed: 1\nspeeed: 2":                                            "line 2: speeed is unknown: ",
-		"boot:\n  pending: 1s\n  redy: 2s":                              "line 3: boot.redy is unknown: deletion, initialize, ",
+		"boot:\n  pending: 1s\n  redy: 2s":                              "line 3: boot.redy is unknown: cni, deletion, initialize, ",
 		"capacity:\n  models:\n    - {men: 1}":                          "line 3: capacity.models[0].men is unknown: capacityType, every, ",
 		"capacity: {models: [{mean: -1}]}":                              "capacity.models[0].mean: -1 is not possible",
 		"capacity: {models: [{mean: 1}]}":                               "capacity.models[0].halfLife: 0s is not possible",
@@ -103,6 +103,22 @@ func TestASeedMakesARunRepeatable(t *testing.T) {
 	require.NotEqual(t, first, play(2))
 }
 
+// TestTheNetworkPluginsTimeInAScenario: files that were written before it had a phase of its own keep their sum.
+func TestTheNetworkPluginsTimeInAScenario(t *testing.T) {
+	for text, want := range map[string][2]time.Duration{
+		"{}":                         {9 * time.Second, 16 * time.Second},
+		"boot: {ready: 3s}":          {0, 3 * time.Second},
+		"boot: {cni: 2s}":            {2 * time.Second, 16 * time.Second},
+		"boot: {cni: 2s, ready: 1s}": {2 * time.Second, time.Second},
+	} {
+		file := filepath.Join(t.TempDir(), "scenario.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		o, err := sim.LoadScenario(file)
+		require.NoError(t, err)
+		require.Equal(t, want, [2]time.Duration{o.Boot.CNI, o.Boot.Ready}, text)
+	}
+}
+
 func TestWhatAScenarioSaysOfTheWorld(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "trace.json"), []byte(`{"metadata":{"gap_seconds":60},"data":[2,0]}`), 0o600))
@@ -110,7 +126,7 @@ func TestWhatAScenarioSaysOfTheWorld(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(`
 notice: 1m
 tagLag: 3s
-events: {queue: mine}
+events: {queue: mine, bring: true}
 boot: {initialize: 7s, sigma: 0.3}
 quotas: {spotInstances: 5}
 hibernation: {minUptime: 10s, quiet: 1s, kept: 24h, image: 0.5, fallback: 0.1}
@@ -124,6 +140,7 @@ images: {mibPerSecond: 100, mib: 200, sizes: [{image: "registry.example/*", mib:
 	require.Equal(t, time.Minute, o.Notice)
 	require.Equal(t, 3*time.Second, o.TagLag)
 	require.Equal(t, "mine", o.Queue)
+	require.True(t, o.BringQueue)
 	require.Equal(t, 7*time.Second, o.Boot.Initialize)
 	require.Equal(t, 0.3, o.Boot.Sigma)
 	require.Equal(t, 5, o.Quotas.SpotInstances)

@@ -62,6 +62,7 @@ type latencyFile struct {
 type bootFile struct {
 	Pending      *metav1.Duration `json:"pending"`
 	Register     *metav1.Duration `json:"register"`
+	CNI          *metav1.Duration `json:"cni"`
 	Ready        *metav1.Duration `json:"ready"`
 	Stopping     *metav1.Duration `json:"stopping"`
 	ShuttingDown *metav1.Duration `json:"shuttingDown"`
@@ -72,7 +73,8 @@ type bootFile struct {
 }
 
 // LoadScenario reads a scenario file (YAML; unknown fields are refused), or one of Scenarios by its name. All that it leaves out is as in the zero
-// Options, and each boot phase and hibernation rule that it leaves out is DefaultBoot's or DefaultHibernation's:
+// Options, and each boot phase and hibernation rule that it leaves out is DefaultBoot's or DefaultHibernation's; a ready
+// without a cni is the time of both:
 //
 //	description: what it is like
 //	seed: 7
@@ -80,7 +82,7 @@ type bootFile struct {
 //	region: eu-west-1
 //	zones: [{name: eu-west-1a, id: euw1-az1}]
 //	otherAccounts: ["210987654321"]
-//	boot: {pending: 5s, register: 55s, ready: 25s, stopping: 20s, shuttingDown: 30s, deletion: 50s, initialize: 2s, jitter: 0.1, sigma: 0}
+//	boot: {pending: 5s, register: 55s, cni: 9s, ready: 16s, stopping: 20s, shuttingDown: 30s, deletion: 50s, initialize: 2s, jitter: 0.1, sigma: 0}
 //	describeLag: 2s
 //	tagLag: 2s
 //	latency: [{actions: CreateFleet, median: 1.2s, sigma: 0.4}, {actions: "*", median: 80ms}]
@@ -165,11 +167,15 @@ func parseScenario(data []byte, dir string) (Options, error) {
 	return o, checkActions(full.Script)
 }
 
-// boot is DefaultBoot with what the file says.
+// boot is DefaultBoot with what the file says. A ready without a cni is the time of both.
 func (f bootFile) boot() *Boot {
 	b := DefaultBoot()
 	into(&b.Pending, f.Pending)
 	into(&b.Register, f.Register)
+	if f.Ready != nil && f.CNI == nil {
+		b.CNI = 0
+	}
+	into(&b.CNI, f.CNI)
 	into(&b.Ready, f.Ready)
 	into(&b.Stopping, f.Stopping)
 	into(&b.ShuttingDown, f.ShuttingDown)

@@ -74,7 +74,7 @@ func (o Options) machineConfig() machine.Config {
 	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) / o.Speed) }
 	return machine.Config{
 		Kube: o.Kube, Log: o.Log, Seed: o.Seed, Speed: o.Speed, Jitter: o.Boot.Jitter, Sigma: o.Boot.Sigma, Images: o.Images,
-		Register: scaled(o.Boot.Register), Ready: scaled(o.Boot.Ready), Deletion: scaled(o.Boot.Deletion),
+		Register: scaled(o.Boot.Register), CNI: scaled(o.Boot.CNI), Ready: scaled(o.Boot.Ready), Deletion: scaled(o.Boot.Deletion),
 		Initialize: scaled(o.Boot.Initialize),
 	}
 }

@@ -25,10 +25,10 @@ import (
 type Config struct {
 	Kube kubernetes.Interface
 	Log  *slog.Logger
-	// Register is how long a machine takes from running until its Node is registered, Ready from there until it is
-	// Ready; both vary by the fraction Jitter. Deletion is how long the cloud provider's controllers take to notice that
-	// a machine is stopped or gone.
-	Register, Ready, Deletion time.Duration
+	// Register is how long a machine takes from running until its Node is registered, CNI from there until its network
+	// plugin is ready, and Ready from there until its Node is; each varies by the fraction Jitter. Deletion is how long the
+	// cloud provider's controllers take to notice that a machine is stopped or gone.
+	Register, CNI, Ready, Deletion time.Duration
 	// Jitter is the fraction by which they vary, up and down; or, where Sigma is not 0, they are lognormal: Sigma is the
 	// standard deviation of their logarithm, and they are the medians.
 	Jitter, Sigma float64
@@ -66,8 +66,10 @@ type Fleet struct {
 type Life struct {
 	Node       string    `json:"node"`
 	Registered time.Time `json:"registered,omitzero"`
-	Ready      time.Time `json:"ready,omitzero"`
-	Deleted    time.Time `json:"deleted,omitzero"` // by the cloud provider's part
+	// CNI is when its network plugin was ready. The Node does not say so before it is Ready: the kubelet posts both at once.
+	CNI     time.Time `json:"cni,omitzero"`
+	Ready   time.Time `json:"ready,omitzero"`
+	Deleted time.Time `json:"deleted,omitzero"` // by the cloud provider's part
 }
 
 // machine is one machine. Only the worker that has it at hand uses the fields below power; the queue hands a machine to
@@ -83,6 +85,7 @@ type machine struct {
 	known      bool      // it has a Node, as far as it knows
 	uid        types.UID // of the Node
 	registered bool      // in this boot
+	networked  bool      // in this boot: the network plugin is ready
 	ready      bool      // in this boot
 	orphan     bool      // somebody deleted the Node: the kubelet does not register it again before it restarts
 	shutdown   bool      // the taint is on
@@ -204,7 +207,7 @@ func (f *Fleet) live(ctx context.Context, m *machine, p cloud.Power) (time.Durat
 func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duration, error) {
 	if m.boot != p.Boot {
 		// The kubelet starts anew, and registers again.
-		m.boot, m.registered, m.ready, m.orphan, m.lease = p.Boot, false, false, false, nil
+		m.boot, m.registered, m.networked, m.ready, m.orphan, m.lease = p.Boot, false, false, false, false, nil
 		m.nextLease, m.nextStatus = time.Time{}, time.Time{}
 	}
 	if m.facts.Mute {
@@ -214,7 +217,8 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 	if !p.Resumed {
 		register = p.At.Add(f.jittered(m, "register", f.cfg.Register) + m.facts.Late)
 	}
-	ready := register.Add(f.jittered(m, "ready", f.cfg.Ready))
+	cni := register.Add(f.jittered(m, "cni", f.cfg.CNI))
+	ready := cni.Add(f.jittered(m, "ready", f.cfg.Ready))
 	now := time.Now()
 	if wait := register.Sub(now); wait > 0 && (!m.registered || p.Resumed) {
 		return wait, nil // a machine whose memory is still being read does nothing
@@ -231,6 +235,10 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 	}
 	if m.orphan {
 		return 0, nil
+	}
+	if !m.networked && !now.Before(cni) {
+		m.networked = true
+		f.record(m, func(l *Life) { l.CNI = cni })
 	}
 	uninitialized := register.Add(f.cfg.Initialize)
 	if !m.whole && !now.Before(uninitialized) {
@@ -256,17 +264,13 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 		return 0, nil
 	}
 	next := m.nextLease
-	if m.nextStatus.Before(next) {
-		next = m.nextStatus
-	}
-	if !m.ready && ready.Before(next) {
-		next = ready
-	}
-	if !m.whole && uninitialized.Before(next) {
-		next = uninitialized
-	}
-	if !nextImage.IsZero() && nextImage.Before(next) {
-		next = nextImage
+	for _, due := range []struct {
+		at      time.Time
+		waiting bool
+	}{{m.nextStatus, true}, {cni, !m.networked}, {ready, !m.ready}, {uninitialized, !m.whole}, {nextImage, !nextImage.IsZero()}} {
+		if due.waiting && due.at.Before(next) {
+			next = due.at
+		}
 	}
 	return max(time.Millisecond, time.Until(next)), nil
 }

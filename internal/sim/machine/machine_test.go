@@ -178,10 +178,28 @@ func TestPhasesTakeTheirTime(t *testing.T) {
 	l.until("the one whose time has come", func() bool { return l.ready(other) })
 	require.Nil(t, l.node(f))
 
-	l = newLab(t, Config{Ready: time.Hour})
-	l.power(f, cloud.PowerOn, nil)
-	l.until("registered, with a lease", func() bool { return l.node(f) != nil && l.lease(f) != nil })
-	require.Equal(t, corev1.ConditionFalse, readyOf(l.node(f)).Status)
+	for _, c := range []struct {
+		name  string
+		slow  Config
+		wired bool
+	}{{"the network plugin is slow", Config{CNI: time.Hour}, false}, {"the kubelet is slow", Config{Ready: time.Hour}, true}} {
+		l = newLab(t, c.slow)
+		l.power(f, cloud.PowerOn, nil)
+		l.until("registered, with a lease", func() bool { return l.node(f) != nil && l.lease(f) != nil })
+		require.Equal(t, corev1.ConditionFalse, readyOf(l.node(f)).Status, c.name)
+		require.Equal(t, c.wired, !l.fleet.Lives()[f.ID].CNI.IsZero(), c.name)
+	}
+}
+
+func TestAPhaseWakesTheMachineThatWaitsForIt(t *testing.T) {
+	l := newLab(t, Config{Register: 20 * time.Millisecond, CNI: 30 * time.Millisecond, Ready: 40 * time.Millisecond})
+	f := facts(1)
+	on := time.Now()
+	l.power(f, cloud.PowerOn, func(p *cloud.Power) { p.At = on })
+	l.until("ready, long before the next lease is due", func() bool { return l.ready(f) && !l.fleet.Lives()[f.ID].Ready.IsZero() })
+	life := l.fleet.Lives()[f.ID]
+	require.Equal(t, 50*time.Millisecond, life.CNI.Sub(on))
+	require.GreaterOrEqual(t, life.Ready.Sub(on), 90*time.Millisecond)
 }
 
 func TestATerminatedMachinesNodeIsDeleted(t *testing.T) {
