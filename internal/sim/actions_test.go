@@ -215,3 +215,43 @@ func TestAccountAttributes(t *testing.T) {
 	_, err = w.ec2.DescribeAccountAttributes(w.ctx, &ec2.DescribeAccountAttributesInput{AttributeNames: []types.AccountAttributeName{"color"}})
 	require.Equal(t, "InvalidParameterValue", code(err))
 }
+
+func TestTagsAreDescribed(t *testing.T) {
+	w := newWorld(t, sim.Options{})
+	out, err := w.ec2.RunInstances(w.ctx, run(1, sim.SubnetA, ""))
+	require.NoError(t, err)
+	id := *out.Instances[0].InstanceId
+	volumes, err := w.ec2.DescribeVolumes(w.ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{filterBy("attachment.instance-id", id)}})
+	require.NoError(t, err)
+	volume := *volumes.Volumes[0].VolumeId
+	_, err = w.ec2.CreateTags(w.ctx, &ec2.CreateTagsInput{
+		Resources: []string{id, volume, sim.LaunchTemplateID},
+		Tags:      []types.Tag{{Key: aws.String("team"), Value: aws.String("a")}, {Key: aws.String("stage"), Value: aws.String("test")}},
+	})
+	require.NoError(t, err)
+	_, err = w.ec2.DeleteTags(w.ctx, &ec2.DeleteTagsInput{Resources: []string{volume}, Tags: []types.Tag{{Key: aws.String("stage")}}})
+	require.NoError(t, err)
+	told := func(filters ...types.Filter) []string {
+		tags, err := w.ec2.DescribeTags(w.ctx, &ec2.DescribeTagsInput{Filters: filters})
+		require.NoError(t, err)
+		var list []string
+		for _, tag := range tags.Tags {
+			list = append(list, string(tag.ResourceType)+" "+*tag.Key+"="+*tag.Value)
+		}
+		return list
+	}
+	require.ElementsMatch(t, []string{
+		"instance stage=test", "instance team=a", "instance aws:ec2launchtemplate:id=" + sim.LaunchTemplateID, "instance aws:ec2launchtemplate:version=1",
+	}, told(filterBy("resource-id", id)))
+	require.ElementsMatch(t, []string{"instance team=a", "launch-template team=a", "volume team=a"}, told(filterBy("tag:team", "a")))
+	require.ElementsMatch(t, []string{"instance stage=test", "launch-template stage=test"}, told(filterBy("key", "stage"), filterBy("value", "t*")))
+	require.ElementsMatch(t, []string{"volume team=a"}, told(filterBy("resource-type", "volume")))
+
+	for unknown, want := range map[string]string{
+		"vol-00000000000000000": "InvalidVolume.NotFound", "lt-00000000000000000": "InvalidLaunchTemplateId.NotFound", "x": "InvalidID",
+	} {
+		_, err = w.ec2.CreateTags(w.ctx, &ec2.CreateTagsInput{Resources: []string{id, unknown}, Tags: []types.Tag{{Key: aws.String("no"), Value: aws.String("")}}})
+		require.Equal(t, want, code(err))
+		require.Empty(t, told(filterBy("key", "no")), "all resources, or none")
+	}
+}

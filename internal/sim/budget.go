@@ -52,7 +52,7 @@ func budgetOf(name string) budget {
 
 // reads says whether an action changes nothing; to receive a message counts as that, since it comes back.
 func reads(action string) bool {
-	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "Get") || action == "ReceiveMessage"
+	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") || action == "ReceiveMessage"
 }
 
 // meter holds the token buckets of all actions.

@@ -41,6 +41,7 @@ func (c *call) jsonServices() []jsonService {
 	return []jsonService{
 		{"ssm", "AmazonSSM.", awsjson.V11, here, c.ssm, plainError},
 		{"sqs", "AmazonSQS.", awsjson.V10, here, c.sqs, sqs.WriteError},
+		{"servicequotas", "ServiceQuotasV20190624.", awsjson.V11, here, c.quotas, plainError},
 		{"pricing", "AWSPriceListService.", awsjson.V11, priceListRegions, c.priceList, plainError},
 	}
 }

@@ -131,7 +131,7 @@ func checkActions(lines []script.Line) error {
 // actions are the names of all services' actions, sorted.
 func actions() []string {
 	all := append(ec2.New(nil).Actions(), sqs.New(sqs.Config{}).Actions()...)
-	all = append(all, assumeRole, getCallerIdentity, getParameter, pricing.Action)
+	all = append(all, assumeRole, getCallerIdentity, getParameter, getServiceQuota, listServiceQuotas, pricing.Action)
 	slices.Sort(all)
 	return all
 }

@@ -70,40 +70,80 @@ func TagsFor(specs []TagSpec, resource string) map[string]string {
 	return tags
 }
 
-// Tag puts tags on instances and launch templates.
+// retagger has a resource's tags changed: change gets a copy of them.
+type retagger struct {
+	has   map[string]string
+	retag func(change func(tags map[string]string))
+}
+
+// taggable finds instances, their root volumes and launch templates. c.mu is held.
+func (c *Cloud) taggable(id string) (retagger, error) {
+	kept := func(tags *map[string]string) retagger {
+		return retagger{*tags, func(change func(map[string]string)) {
+			changed := maps.Clone(*tags)
+			if changed == nil {
+				changed = map[string]string{}
+			}
+			change(changed)
+			*tags = changed
+		}}
+	}
+	switch kind, _, _ := strings.Cut(id, "-"); kind {
+	case "lt":
+		t, err := c.template(TemplateRef{ID: id})
+		if err != nil {
+			return retagger{}, err
+		}
+		return kept(&t.Tags), nil
+	case "vol":
+		n := slices.IndexFunc(c.order, func(i *Instance) bool { return i.RootVolume == id && i.now().State != Terminated })
+		if n < 0 {
+			return retagger{}, volumeNotFound(id)
+		}
+		return kept(&c.order[n].volumeTags), nil
+	case "i":
+		i, err := c.find(id)
+		if err != nil {
+			return retagger{}, err
+		}
+		return retagger{i.now().Tags, func(change func(map[string]string)) { i.retag(c.Now(), change) }}, nil
+	}
+	return retagger{}, query.Errorf("InvalidID", "The ID '%s' is not valid: instances, their root volumes and launch templates have tags here", id)
+}
+
+// retag changes the tags of all resources, or of none where one is unknown or refused by check.
+func (c *Cloud) retag(ids []string, check func(has map[string]string) error, change func(tags map[string]string)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found := make([]retagger, 0, len(ids))
+	for _, id := range ids {
+		r, err := c.taggable(id)
+		if err == nil {
+			err = check(r.has)
+		}
+		if err != nil {
+			return err
+		}
+		found = append(found, r)
+	}
+	for _, r := range found {
+		r.retag(change)
+	}
+	return nil
+}
+
+// Tag puts tags on instances, their root volumes and launch templates.
 func (c *Cloud) Tag(ids []string, tags []Tag) error {
 	m, err := tagMap(tags)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var do []func()
-	for _, id := range ids {
-		if t, ok := c.templates[id]; ok {
-			do = append(do, func() {
-				merged := maps.Clone(t.Tags)
-				if merged == nil {
-					merged = map[string]string{}
-				}
-				maps.Copy(merged, m)
-				t.Tags = merged
-			})
-			continue
-		}
-		i, err := c.find(id)
-		if err != nil {
-			return err
-		}
-		if tooMany(i.now().Tags, m) {
+	return c.retag(ids, func(has map[string]string) error {
+		if tooMany(has, m) {
 			return tagLimit()
 		}
-		do = append(do, func() { i.retag(c.Now(), func(tags map[string]string) { maps.Copy(tags, m) }) })
-	}
-	for _, f := range do {
-		f()
-	}
-	return nil
+		return nil
+	}, func(tags map[string]string) { maps.Copy(tags, m) })
 }
 
 // tooMany says whether more tags would be on a resource than it takes; AWS's own do not count.
@@ -117,7 +157,7 @@ func tooMany(has, more map[string]string) bool {
 	return n > maxTags
 }
 
-// Untag takes tags off instances and launch templates: of each key, or only where it has the value that is given.
+// Untag takes tags off the same: of each key, or only where it has the value that is given.
 // Tags that are not there are no error, and AWS's own cannot be taken off.
 func (c *Cloud) Untag(ids []string, tags []TagToDelete) error {
 	for _, t := range tags {
@@ -137,27 +177,7 @@ func (c *Cloud) Untag(ids []string, tags []TagToDelete) error {
 			}
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var do []func()
-	for _, id := range ids {
-		if t, ok := c.templates[id]; ok {
-			do = append(do, func() {
-				t.Tags = maps.Clone(t.Tags)
-				remove(t.Tags)
-			})
-			continue
-		}
-		i, err := c.find(id)
-		if err != nil {
-			return err
-		}
-		do = append(do, func() { i.retag(c.Now(), remove) })
-	}
-	for _, f := range do {
-		f()
-	}
-	return nil
+	return c.retag(ids, func(map[string]string) error { return nil }, remove)
 }
 
 // TagToDelete names a tag that is to go: without a value, whatever its value is; with one, only where it is the same. No

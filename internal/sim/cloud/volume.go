@@ -47,8 +47,12 @@ func (c *Cloud) Volumes(ids []string) ([]Volume, error) {
 	}
 	for _, id := range ids {
 		if !found[id] {
-			return nil, query.Errorf("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
+			return nil, volumeNotFound(id)
 		}
 	}
 	return list, nil
+}
+
+func volumeNotFound(id string) *query.Error {
+	return query.Errorf("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
 }

@@ -50,6 +50,7 @@ func New(c *cloud.Cloud) *API {
 		"DescribeSpotInstanceRequests":   handle(a.describeSpotInstanceRequests),
 		"DescribeSpotPriceHistory":       handle(a.describeSpotPriceHistory),
 		"DescribeSubnets":                handle(a.describeSubnets),
+		"DescribeTags":                   handle(a.describeTags),
 		"DescribeVolumes":                handle(a.describeVolumes),
 		"GetSpotPlacementScores":         handle(a.getSpotPlacementScores),
 		"ModifyLaunchTemplate":           handle(a.modifyLaunchTemplate),

@@ -271,21 +271,3 @@ func (a *API) startInstances(p instancesParams, _ url.Values) (query.Result, err
 func (a *API) stopInstances(p stopInstancesParams, _ url.Values) (query.Result, error) {
 	return changesOf(a.cloud.Stop(p.InstanceID, p.Hibernate, p.Force))
 }
-
-type createTagsParams struct {
-	ResourceID []string    `query:"ResourceId,required"`
-	Tag        []cloud.Tag `query:",required"`
-}
-
-func (a *API) createTags(p createTagsParams, _ url.Values) (query.Result, error) {
-	return &done{Return: true}, a.cloud.Tag(p.ResourceID, p.Tag)
-}
-
-type deleteTagsParams struct {
-	ResourceID []string `query:"ResourceId,required"`
-	Tag        []cloud.TagToDelete
-}
-
-func (a *API) deleteTags(p deleteTagsParams, _ url.Values) (query.Result, error) {
-	return &done{Return: true}, a.cloud.Untag(p.ResourceID, p.Tag)
-}
