@@ -53,6 +53,15 @@ func (s *Server) accountOf(accessKey string) *account {
 	return s.accounts[0]
 }
 
+// numbers are those of all accounts.
+func (s *Server) numbers() []string {
+	numbers := make([]string, 0, len(s.accounts))
+	for _, a := range s.accounts {
+		numbers = append(numbers, a.number)
+	}
+	return numbers
+}
+
 // account finds an account by its number; nil where there is none.
 func (s *Server) account(number string) *account {
 	for _, a := range s.accounts {

@@ -63,7 +63,7 @@ func (c *call) do(form url.Values, do func(url.Values) (query.Result, error)) (q
 	if a.meter != nil && a.ec2.Knows(action) && !a.meter.admit(form, s.clock.Now()) {
 		return nil, limitExceeded()
 	}
-	if fault, met := s.faults.meet(action, true); met {
+	if fault, met := s.faults.meet(a.number, action, true); met {
 		return nil, refusal(fault, c.arn())
 	}
 	return do(form)
@@ -77,7 +77,7 @@ func (c *call) finish(ctx context.Context, action string, form url.Values, err e
 	}
 	lost := false
 	if err == nil {
-		_, lost = c.server.faults.meet(action, false)
+		_, lost = c.server.faults.meet(c.account.number, action, false)
 	}
 	c.server.calls.add(Call{
 		At: c.started, Account: c.account.number, Action: action, RequestID: c.id, Token: form.Get("ClientToken"), Code: code, Lost: lost,

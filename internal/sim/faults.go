@@ -12,34 +12,40 @@ import (
 // faults are the calls that go wrong because a script wants it.
 type faults struct {
 	mu     sync.Mutex
-	active []script.Fault
+	active []accountFault
+}
+
+// accountFault is a fault of one account's calls, or of everybody's.
+type accountFault struct {
+	script.Fault
+	account string // empty for everybody's
 }
 
 // add lets one more thing go wrong, or takes a denial back.
-func (f *faults) add(fault script.Fault) {
+func (f *faults) add(account string, fault script.Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if fault.Kind != script.Allow {
-		f.active = append(f.active, fault)
+		f.active = append(f.active, accountFault{fault, account})
 		return
 	}
 	kept := f.active[:0]
 	for _, a := range f.active {
-		if a.Kind != script.Deny || a.Action != fault.Action {
+		if a.Kind != script.Deny || a.Action != fault.Action || a.account != account {
 			kept = append(kept, a)
 		}
 	}
 	f.active = kept
 }
 
-// meet is the fault that a call of the action meets, the oldest first, and counts it. before says at which end of the
+// meet is the fault that an account's call of the action meets, the oldest first, and counts it. before says at which end of the
 // call we are: a lost answer is met after it, everything else before.
-func (f *faults) meet(action string, before bool) (script.Fault, bool) {
+func (f *faults) meet(account, action string, before bool) (script.Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for n := range f.active {
 		fault := f.active[n]
-		if fault.Action != action || (fault.Kind != script.LoseAnswer) != before {
+		if fault.Action != action || (fault.account != "" && fault.account != account) || (fault.Kind != script.LoseAnswer) != before {
 			continue
 		}
 		if fault.Kind != script.Deny {
@@ -47,7 +53,7 @@ func (f *faults) meet(action string, before bool) (script.Fault, bool) {
 				f.active = append(f.active[:n], f.active[n+1:]...)
 			}
 		}
-		return fault, true
+		return fault.Fault, true
 	}
 	return script.Fault{}, false
 }

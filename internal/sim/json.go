@@ -102,7 +102,7 @@ func (c *call) doJSON(r *http.Request, service jsonService, action string) (any,
 	if _, metered := budgets[action]; metered && c.account.meter != nil && !c.account.meter.admit(url.Values{"Action": {action}}, c.server.clock.Now()) {
 		return nil, query.Errorf("ThrottlingException", "Rate exceeded")
 	}
-	if fault, met := c.server.faults.meet(action, true); met {
+	if fault, met := c.server.faults.meet(c.account.number, action, true); met {
 		refused := refusal(fault, c.arn())
 		if fault.Kind == script.Deny {
 			refused.Code, refused.Message = "AccessDeniedException", "User: "+c.arn()+" is not authorized to perform: "+service.scope+":"+action

@@ -197,6 +197,9 @@ func (o Options) withDefaults() (Options, error) {
 	return o, o.check()
 }
 
+// accounts are all there are, the first one first.
+func (o Options) accounts() []string { return append([]string{o.Account}, o.OtherAccounts...) }
+
 func setDefault[T comparable](field *T, value T) {
 	var none T
 	if *field == none {

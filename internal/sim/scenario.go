@@ -164,7 +164,7 @@ func parseScenario(data []byte, dir string) (Options, error) {
 	if err != nil {
 		return o, err
 	}
-	return o, checkActions(full.Script)
+	return o, checkScript(full.Script, full.accounts())
 }
 
 // boot is DefaultBoot with what the file says. A ready without a cni is the time of both.

@@ -46,7 +46,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkActions(o.Script); err != nil {
+	if err := checkScript(o.Script, o.accounts()); err != nil {
 		return nil, err
 	}
 	s := &Server{
@@ -62,7 +62,7 @@ func New(o Options) (*Server, error) {
 		config.Notify = s.machines.Notify
 		s.stopped.Go(func() { s.machines.Run(ctx) })
 	}
-	for n, number := range append([]string{o.Account}, o.OtherAccounts...) {
+	for n, number := range o.accounts() {
 		config.Account, config.Seed = number, o.Seed+int64(n)
 		a, err := newAccount(o, config)
 		if err != nil {
@@ -88,8 +88,7 @@ func (s *Server) Close() {
 
 func (s *Server) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / s.speed) }
 
-// play lets the lines of a script happen, each at its time from now on, and those of one time in their order. Capacity is
-// the region's, faults are everybody's; what is about machines, fleets and events is about the first account's.
+// play lets the lines of a script happen, each at its time from now on, and those of one time in their order.
 func (s *Server) play(lines []script.Line) {
 	due := map[time.Duration][]script.Line{}
 	for _, line := range lines {
@@ -103,24 +102,30 @@ func (s *Server) play(lines []script.Line) {
 }
 
 func (s *Server) happen(lines []script.Line) {
-	first := s.accounts[0]
 	for _, line := range lines {
+		about := s.accounts[0]
+		if line.Account != "" {
+			about = s.account(line.Account)
+		}
 		switch {
 		case line.Fault != nil:
-			s.faults.add(*line.Fault)
+			s.faults.add(line.Account, *line.Fault)
 		case line.Mishap != nil:
-			first.bus.Meet(*line.Mishap)
+			about.bus.Meet(*line.Mishap)
 		default:
 			line.At = 0
-			first.cloud.Play([]script.Line{line})
+			about.cloud.Play([]script.Line{line})
 		}
 	}
 }
 
-// checkActions refuses scripts that name actions there are not.
-func checkActions(lines []script.Line) error {
+// checkScript refuses scripts that name actions or accounts there are not.
+func checkScript(lines []script.Line, accounts []string) error {
 	known := actions()
 	for _, line := range lines {
+		if line.Account != "" && !slices.Contains(accounts, line.Account) {
+			return fmt.Errorf("script: %q: there is no account %s; there are %s", line.Text, line.Account, strings.Join(accounts, ", "))
+		}
 		if f := line.Fault; f != nil && !slices.Contains(known, f.Action) {
 			return fmt.Errorf("script: %q: there is no action %s; there are %s", line.Text, f.Action, strings.Join(known, ", "))
 		}

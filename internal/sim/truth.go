@@ -200,7 +200,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	}
 	lines, err := script.Parse(string(body))
 	if err == nil {
-		err = checkActions(lines)
+		err = checkScript(lines, s.numbers())
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

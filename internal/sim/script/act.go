@@ -50,7 +50,8 @@ var (
 	actForm = regexp.MustCompile(`^(reclaim|rebalance|forge|retire|silence|restore|share|mute|slow|reuse) ([a-z0-9.*?-]+) (spot|on-demand|\*) ([a-z0-9*?-]+): ([0-9]+|all|unlimited)( .+)?$`)
 	// spotOnly are the verbs that mean nothing to an on-demand machine.
 	spotOnly = []Verb{Reclaim, Rebalance, Forge}
-	account  = regexp.MustCompile(`^[0-9]{12}$`)
+	// accountForm is that of an account's number.
+	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
 // act reads what actForm has found.
@@ -98,7 +99,7 @@ func (a *Act) rest(text string) error {
 	switch {
 	case a.Verb == Reclaim && text == "for price":
 		a.Verb = ReclaimForPrice
-	case a.Verb == Forge && word == "as" && account.MatchString(value):
+	case a.Verb == Forge && word == "as" && accountForm.MatchString(value):
 		a.Account = value
 	case (a.Verb == Slow && word == "by") || (a.Verb == Retire && word == "in"):
 		d, err := time.ParseDuration(value)

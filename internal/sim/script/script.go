@@ -35,6 +35,10 @@
 //	[at DURATION] event KIND [N] lost                       it does not come
 //	[at DURATION] event KIND [N] malformed                  half of it comes
 //
+// Before what happens, "in ACCOUNT" says whose machines, fleets, calls or events it is about: "at 30s in 210987654321 reclaim
+// * spot *: 2". Without it, machines, fleets and events are the first account's, and calls everybody's. Capacity and shared
+// hardware are the region's, and take no account.
+//
 // TYPE and ZONE may hold * and ?; a zone is a name or an ID. Empty lines and lines that begin with # say nothing.
 package script
 
@@ -52,8 +56,10 @@ import (
 // Line is one event: exactly one of its pointers is set.
 type Line struct {
 	// At is when, from the moment the script is read, by the simulator's own time.
-	At       time.Duration
-	Text     string
+	At   time.Duration
+	Text string
+	// Account is whose it is about, where the line says so.
+	Account  string
 	Capacity *Capacity
 	Throttle *Throttle
 	Fault    *Fault
@@ -149,30 +155,45 @@ func parseLine(words string) (Line, error) {
 		}
 		line.At, words = at, what
 	}
+	if rest, ok := strings.CutPrefix(words, "in "); ok {
+		line.Account, words, _ = strings.Cut(rest, " ")
+		if !accountForm.MatchString(line.Account) {
+			return line, fmt.Errorf("%q is not an account: twelve digits are wanted", line.Account)
+		}
+	}
+	err := line.event(words)
+	if err == nil && line.Account != "" && (line.Capacity != nil || (line.Act != nil && line.Act.Verb == Share)) {
+		err = fmt.Errorf("capacity is the region's, and of no account")
+	}
+	return line, err
+}
+
+// event reads what happens.
+func (l *Line) event(words string) error {
 	if m := offeringForm.FindStringSubmatch(words); m != nil {
-		return line, line.offering(m)
+		return l.offering(m)
 	}
 	if m := actForm.FindStringSubmatch(words); m != nil {
-		return line, line.act(m)
+		return l.act(m)
 	}
 	if m := eventForm.FindStringSubmatch(words); m != nil {
-		return line, line.mishap(m)
+		return l.mishap(m)
 	}
 	if m := loseForm.FindStringSubmatch(words); m != nil {
 		count, err := countOf(m[2])
-		line.Fault = &Fault{Kind: LoseAnswer, Action: m[1], Count: count}
-		return line, err
+		l.Fault = &Fault{Kind: LoseAnswer, Action: m[1], Count: count}
+		return err
 	}
 	if m := refuseForm.FindStringSubmatch(words); m != nil {
 		count, err := countOf(m[2])
-		line.Fault = &Fault{Kind: Refuse, Action: m[1], Count: count, Code: m[3]}
-		return line, err
+		l.Fault = &Fault{Kind: Refuse, Action: m[1], Count: count, Code: m[3]}
+		return err
 	}
 	if m := denyForm.FindStringSubmatch(words); m != nil {
-		line.Fault = &Fault{Kind: FaultKind(m[1]), Action: m[2]}
-		return line, nil
+		l.Fault = &Fault{Kind: FaultKind(m[1]), Action: m[2]}
+		return nil
 	}
-	return line, fmt.Errorf(`want "[at 30s] c5.* spot eu-west-1a: 0", "throttle c5.* spot *: 2", "lose answer of CreateFleet 1", "refuse RunInstances 2 with InternalError", "deny RunInstances", "allow RunInstances", "reclaim c5.* spot eu-west-1a: 3" (or rebalance, forge, retire, silence, restore, mute, slow, reuse, share) or "event interruption 2 late 45s"`)
+	return fmt.Errorf(`want "[at 30s] c5.* spot eu-west-1a: 0", "throttle c5.* spot *: 2", "lose answer of CreateFleet 1", "refuse RunInstances 2 with InternalError", "deny RunInstances", "allow RunInstances", "reclaim c5.* spot eu-west-1a: 3" (or rebalance, forge, retire, silence, restore, mute, slow, reuse, share) or "event interruption 2 late 45s"; "in 210987654321" before it names the account`)
 }
 
 func (l *Line) offering(m []string) error {

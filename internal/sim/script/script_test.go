@@ -21,6 +21,8 @@ at 1m lose answer of RunInstances 3
 refuse StartInstances 2 with InternalError
 deny TerminateInstances
 allow TerminateInstances
+at 2s in 210987654321 deny RunInstances
+in 210987654321 reclaim * spot *: 2
 `)
 	require.NoError(t, err)
 	for n := range lines {
@@ -35,6 +37,8 @@ allow TerminateInstances
 		{Fault: &script.Fault{Kind: script.Refuse, Action: "StartInstances", Count: 2, Code: "InternalError"}},
 		{Fault: &script.Fault{Kind: script.Deny, Action: "TerminateInstances"}},
 		{Fault: &script.Fault{Kind: script.Allow, Action: "TerminateInstances"}},
+		{At: 2 * time.Second, Account: "210987654321", Fault: &script.Fault{Kind: script.Deny, Action: "RunInstances"}},
+		{Account: "210987654321", Act: &script.Act{Verb: script.Reclaim, Where: script.Where{Type: "*", CapacityType: v1alpha1.Spot, Zone: "*"}, Count: 2}},
 	}, lines)
 }
 
@@ -50,6 +54,10 @@ func TestParseRefuses(t *testing.T) {
 		"lose answer of CreateFleet 0":         "1 or more",
 		"lose answer of CreateFleet 1 of many": "want",
 		"refuse RunInstances with":             "want",
+		"in 12345 deny RunInstances":           "twelve digits",
+		"in 210987654321":                      "want",
+		"in 210987654321 m5.* spot *: 0":       "the region's",
+		"in 210987654321 share c5.* * *: 3":    "the region's",
 	} {
 		_, err := script.Parse(text)
 		require.ErrorContains(t, err, message, text)
