@@ -21,14 +21,14 @@ import (
 	"floe.dev/floe/internal/testbed"
 )
 
-// A simulated machine beside KWOK, without any of Floe: its pods' images are listed on its Node, and what becomes of the
-// pods of a machine that has fallen silent is what becomes of them on a real cluster.
+// A simulated machine beside KWOK, without any of Floe: its pods' images are listed on its Node, pods that want to wait for
+// theirs do, and what becomes of the pods of a machine that has fallen silent is what becomes of them on a real cluster.
 func TestPodsOfASilentMachineStayUntilItIsBack(t *testing.T) {
 	t.Parallel()
 	scenario := filepath.Join(t.TempDir(), "scenario.yaml")
 	require.NoError(t, os.WriteFile(scenario, []byte(`
 boot: {pending: 0s, register: 0s, ready: 0s, stopping: 0s, shuttingDown: 0s, deletion: 0s, initialize: 0s, jitter: 0}
-images: {mibPerSecond: 1000, mib: 100}
+images: {mibPerSecond: 1000, mib: 100, sizes: [{image: huge, mib: 1e9}]}
 userData: exec kubelet --cloud-provider=external
 `), 0o600))
 	tb := testbed.New(t, testbed.Options{Parts: testbed.Kubernetes | testbed.AWS, Scenario: scenario})
@@ -69,6 +69,29 @@ userData: exec kubelet --cloud-provider=external
 	eventually(t, func() bool { return len(node().Status.Images) == 1 }, "its image is there")
 	require.Equal(t, pod("").Spec.Containers[0].Image, node().Status.Images[0].Names[0])
 	require.NotEmpty(t, node().Spec.ProviderID, "the cloud provider's part was played")
+
+	waiting := func(name, image string) {
+		t.Helper()
+		p := pod(name)
+		p.Labels = map[string]string{"floe.dev/sim-images": "wait"}
+		p.Spec.Containers[0].Image = image
+		_, err := pods.Create(t.Context(), p, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	phase := func(name string) corev1.PodPhase {
+		p, err := pods.Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err)
+		return p.Status.Phase
+	}
+	waiting("huge", "huge")
+	eventually(t, func() bool {
+		p, err := pods.Get(t.Context(), "huge", metav1.GetOptions{})
+		require.NoError(t, err)
+		return p.Spec.NodeName != ""
+	}, "it is bound")
+	waiting("known", pod("").Spec.Containers[0].Image)
+	eventually(t, func() bool { return phase("known") == corev1.PodRunning }, "its image was there")
+	require.Equal(t, corev1.PodPending, phase("huge"), "its image takes days")
 
 	script("silence * * *: all")
 	eventually(t, func() bool { return node().Labels[testbed.LabelSimulated] == "off" }, "it is off")

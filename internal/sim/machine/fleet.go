@@ -79,6 +79,7 @@ type machine struct {
 	kubelet kubelet
 	power   cloud.Power // guarded by Fleet.mu
 	images  pulls       // guarded by Fleet.mu
+	waiting []waiting   // guarded by Fleet.mu: pods, for images
 
 	boot       int       // that the fields below are about
 	tried      bool      // to register, in any boot
@@ -144,9 +145,7 @@ func (f *Fleet) Lives() map[string]Life {
 // Run lets the machines live until ctx is done.
 func (f *Fleet) Run(ctx context.Context) {
 	var group sync.WaitGroup
-	if f.cfg.Images != nil {
-		group.Go(func() { f.watchPods(ctx) })
-	}
+	group.Go(func() { f.watchPods(ctx) })
 	for range workers {
 		group.Go(func() {
 			for f.work(ctx) {
@@ -245,6 +244,9 @@ func (f *Fleet) on(ctx context.Context, m *machine, p cloud.Power) (time.Duratio
 		if err := f.initialize(ctx, m); err != nil {
 			return 0, err
 		}
+	}
+	if err := f.release(ctx, m, now); err != nil {
+		return 0, err
 	}
 	pulled, nextImage := f.pulled(m, now)
 	if (!m.ready && !now.Before(ready)) || len(pulled) != m.listed {

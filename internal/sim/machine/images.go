@@ -3,13 +3,17 @@ package machine
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"path"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 )
@@ -44,6 +48,21 @@ func (i *Images) mib(image string) float64 {
 // (kubernetes.io/docs/reference/command-line-tools-reference/kubelet, nodeStatusMaxImages).
 const listedImages = 50
 
+// LabelImages, "wait", is on pods that are to start no sooner than their images are on their machine, and "pulled" once they
+// are. KWOK cannot know what a machine has pulled: a stage that runs pods must leave those alone that wait.
+const (
+	LabelImages  = "floe.dev/sim-images"
+	imagesWait   = "wait"
+	imagesPulled = "pulled"
+)
+
+// waiting is a pod that waits for its images.
+type waiting struct {
+	namespace, name string
+	uid             types.UID
+	images          []string
+}
+
 // pulls are a machine's images, in the order in which they were asked for.
 type pulls []pull
 
@@ -53,16 +72,22 @@ type pull struct {
 	done  time.Time
 }
 
-// watchPods hears which pods are bound to machines.
+// watchPods hears which pods are bound to machines: all of them, or those that wait, where machines pull nothing.
 func (f *Fleet) watchPods(ctx context.Context) {
 	factory := informers.NewSharedInformerFactoryWithOptions(f.cfg.Kube, 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermNotEqualSelector("spec.nodeName", "").String()
+		if f.cfg.Images == nil {
+			o.LabelSelector = LabelImages + "=" + imagesWait
+		}
 	}), informers.WithTransform(func(o any) (any, error) {
 		// Of each pod no more is kept than it takes to tell that it was seen.
 		if pod, is := o.(*corev1.Pod); is {
 			o = &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion},
-				Spec:       corev1.PodSpec{NodeName: pod.Spec.NodeName, InitContainers: imagesOf(pod.Spec.InitContainers), Containers: imagesOf(pod.Spec.Containers)},
+				ObjectMeta: metav1.ObjectMeta{
+					Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+					Labels: map[string]string{LabelImages: pod.Labels[LabelImages]},
+				},
+				Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, InitContainers: imagesOf(pod.Spec.InitContainers), Containers: imagesOf(pod.Spec.Containers)},
 			}
 		}
 		return o, nil
@@ -107,10 +132,50 @@ func (f *Fleet) bound(pod *corev1.Pod) {
 	if !ok {
 		return
 	}
+	w := waiting{namespace: pod.Namespace, name: pod.Name, uid: pod.UID}
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		m.images.add(f.cfg.Images, c.Image, f.cfg.Speed, time.Now())
+		if f.cfg.Images != nil {
+			m.images.add(f.cfg.Images, c.Image, f.cfg.Speed, time.Now())
+			w.images = append(w.images, c.Image)
+		}
+	}
+	if pod.Labels[LabelImages] == imagesWait && !slices.ContainsFunc(m.waiting, func(known waiting) bool { return known.uid == w.uid }) {
+		m.waiting = append(m.waiting, w)
 	}
 	f.queue.Add(m.facts.ID)
+}
+
+// release lets those pods start whose images are all there.
+func (f *Fleet) release(ctx context.Context, m *machine, now time.Time) error {
+	for _, w := range f.served(m, now) {
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": w.uid, "labels": map[string]string{LabelImages: imagesPulled}}})
+		if err != nil {
+			return err
+		}
+		_, err = f.cfg.Kube.CoreV1().Pods(w.namespace).Patch(ctx, w.name, types.MergePatchType, patch, metav1.PatchOptions{})
+		// Another UID is a conflict: the pod is gone, and one of its name has come.
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !apierrors.IsInvalid(err) {
+			return fmt.Errorf("let pod %s/%s start: %w", w.namespace, w.name, err)
+		}
+		f.mu.Lock()
+		m.waiting = slices.DeleteFunc(m.waiting, func(known waiting) bool { return known.uid == w.uid })
+		f.mu.Unlock()
+	}
+	return nil
+}
+
+// served are the pods that wait no longer.
+func (f *Fleet) served(m *machine, now time.Time) []waiting {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []waiting
+	for _, w := range m.waiting {
+		missing := slices.ContainsFunc(m.images, func(p pull) bool { return p.done.After(now) && slices.Contains(w.images, p.image) })
+		if !missing {
+			list = append(list, w)
+		}
+	}
+	return list
 }
 
 // add asks for one more image, unless it was asked for before.

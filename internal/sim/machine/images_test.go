@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"floe.dev/floe/internal/sim/cloud"
 )
@@ -58,5 +59,51 @@ func TestAPodsImagesAreListedOnItsNode(t *testing.T) {
 	l.until("the image is there", func() bool {
 		images := l.node(f).Status.Images
 		return len(images) == 1 && images[0].Names[0] == "registry.example/web@sha256:1" && images[0].SizeBytes == 1<<20
+	})
+}
+
+func TestPodsWaitForTheirImages(t *testing.T) {
+	l := newLab(t, Config{Images: &Images{MiBs: 1000, MiB: 1, Sizes: []ImageSize{{"huge", 1e9}}}, Speed: 1})
+	f := facts(1)
+	l.power(f, cloud.PowerOn, nil)
+	l.until("ready", func() bool { return l.ready(f) })
+	pods := l.kube.CoreV1().Pods("default")
+	bind := func(name, image, label string) {
+		_, err := pods.Create(t.Context(), &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Labels: map[string]string{LabelImages: label, "app": name}},
+			Spec:       corev1.PodSpec{NodeName: f.PrivateDNS, Containers: []corev1.Container{{Image: image}}},
+		}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	label := func(name string) string {
+		pod, err := pods.Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err)
+		require.Equal(t, name, pod.Labels["app"])
+		return pod.Labels[LabelImages]
+	}
+	bind("small", "web", imagesWait)
+	l.until("it was pulled", func() bool { return label("small") == imagesPulled })
+	bind("huge", "huge", imagesWait)
+	bind("after", "other", imagesWait) // behind the huge one
+	bind("known", "web", imagesWait)
+	l.until("what is there is not pulled again", func() bool { return label("known") == imagesPulled })
+	require.Equal(t, imagesWait, label("huge"))
+	require.Equal(t, imagesWait, label("after"))
+}
+
+func TestWithoutPullsNoPodWaits(t *testing.T) {
+	l := newLab(t, Config{})
+	f := facts(1)
+	l.power(f, cloud.PowerOn, nil)
+	l.until("ready", func() bool { return l.ready(f) })
+	pods := l.kube.CoreV1().Pods("default")
+	_, err := pods.Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{LabelImages: imagesWait}},
+		Spec:       corev1.PodSpec{NodeName: f.PrivateDNS, Containers: []corev1.Container{{Image: "web"}}},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	l.until("let go", func() bool {
+		pod, err := pods.Get(t.Context(), "web", metav1.GetOptions{})
+		return err == nil && pod.Labels[LabelImages] == imagesPulled
 	})
 }
