@@ -151,16 +151,44 @@ func (p *plan) fitNodes() {
 		)
 	})
 	p.fitNominated(order)
-	var plain []*class // no rules bind their pods to each other
+	for tier := order; len(tier) > 0; {
+		same := 1
+		for same < len(tier) && tier[same].priority == tier[0].priority {
+			same++
+		}
+		p.fitTier(tier[:same])
+		tier = tier[same:]
+	}
+	p.fitAllRuled(order) // pods of a low priority may be what others wait for
+}
+
+// fitTier puts pods of one priority on nodes.
+func (p *plan) fitTier(order []*class) {
+	p.fitAllRuled(order)
+	var plain []*class
 	for _, c := range order {
-		if c.topology.any() || len(c.ports) > 0 {
-			p.fitRuled(c)
-		} else {
+		if !c.ruled() {
 			plain = append(plain, c)
 		}
 	}
 	p.firstFit(plain)
 	p.fitFresh(plain)
+}
+
+// ruled reports whether rules bind the class's pods to each other or to others.
+func (c *class) ruled() bool { return c.topology.any() || len(c.ports) > 0 }
+
+// fitAllRuled puts pods with rules on nodes. They may wait for others, whose place they want to share or whose spread
+// they want to even out: they are tried again as long as any of them finds a node.
+func (p *plan) fitAllRuled(order []*class) {
+	for progress := true; progress; {
+		progress = false
+		for _, c := range order {
+			if c.ruled() {
+				progress = p.fitRuled(c) || progress
+			}
+		}
+	}
 }
 
 // firstFit puts pods on the first nodes that take them, of those that carry pods already.
@@ -190,7 +218,7 @@ func (p *plan) fitNominated(order []*class) {
 			if n.Name != name {
 				continue
 			}
-			if p.runsOn(c.profile, n) && !n.Unschedulable {
+			if p.runsOn(c.profile, n) {
 				k := c.left
 				if !evicting(c, n) {
 					k = min(k, p.room(c, n))
@@ -214,9 +242,6 @@ func evicting(c *class, n *nodeState) bool {
 
 // room is how many pods of a class a node can take as far as resources and ports go.
 func (p *plan) room(c *class, n *nodeState) int {
-	if n.Unschedulable {
-		return 0
-	}
 	k := times(n.free, nil, c.req)
 	if k > 0 && len(c.ports) > 0 {
 		if anyConflict(c.ports, n.ports) {
@@ -228,8 +253,11 @@ func (p *plan) room(c *class, n *nodeState) int {
 }
 
 // fitRuled puts pods with topology rules on nodes, one at a time. Pods of a class are alike: where one finds no node,
-// no other does.
-func (p *plan) fitRuled(c *class) {
+// no other does. It reports whether any did.
+func (p *plan) fitRuled(c *class) (any bool) {
+	if c.left == 0 {
+		return false
+	}
 	var open []*nodeState
 	for _, n := range p.nodes {
 		if p.room(c, n) > 0 && p.runsOn(c.profile, n) {
@@ -240,14 +268,16 @@ func (p *plan) fitRuled(c *class) {
 		least := leasts(c)
 		i := slices.IndexFunc(open, func(n *nodeState) bool { return p.allowed(c, n, least) })
 		if i < 0 {
-			return
+			return any
 		}
 		n := open[i]
 		p.place(c, n, 1)
+		any = true
 		if p.room(c, n) == 0 {
 			open = slices.Delete(open, i, i+1)
 		}
 	}
+	return any
 }
 
 // leasts is the fewest pods in any domain, for each of the class's spreads.

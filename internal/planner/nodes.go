@@ -52,6 +52,9 @@ var startupTaints = map[string]bool{
 	v1alpha1.TaintUnregistered:                       true,
 }
 
+// cordoned is how the scheduler reads spec.unschedulable: a taint that a pod may tolerate (NodeUnschedulable plugin).
+var cordoned = corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
+
 // addNodes sets nodes up, by name, then what is in flight, by ScaleUp.
 func (p *plan) addNodes(nodes []Node, ledger []contract.LedgerEntry) {
 	nodes = slices.Clone(nodes)
@@ -82,6 +85,9 @@ func (p *plan) addNode(n *nodeState) {
 		if t := &n.Taints[i]; t.Effect != corev1.TaintEffectPreferNoSchedule && (n.Settled || !p.startup(n.Pool, t)) {
 			n.taints = append(n.taints, *t)
 		}
+	}
+	if n.Unschedulable {
+		n.taints = append(n.taints, cordoned)
 	}
 	p.nodes = append(p.nodes, n)
 }

@@ -111,7 +111,7 @@ func (f *profile) look(m *machine) offer {
 	looked, matches := false, false
 	m.avail.each(func(ct, zone int) {
 		if !looked || f.byPlace {
-			matches, looked = f.matches("", m.labelsOf(ct, zone)), true
+			matches, looked = f.matches(unnamed, m.labelsOf(ct, zone)), true
 		}
 		if matches {
 			o[ct] |= 1 << zone
@@ -119,6 +119,10 @@ func (f *profile) look(m *machine) offer {
 	})
 	return o
 }
+
+// unnamed is the name of machines that do not exist yet: no Node has it. With an empty one, terms that select by name
+// would not be looked at (component-helpers, nodeaffinity.LazyErrorNodeSelector).
+const unnamed = "(not launched yet)"
 
 // matches reports whether a node of that name and with those labels is selected. A selector that cannot be parsed
 // selects nothing, as for the scheduler.

@@ -1,0 +1,471 @@
+package differential
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/catalog"
+	"floe.dev/floe/internal/planner"
+)
+
+// run is one trial on the control plane.
+type run struct {
+	*lane
+	*trial
+	id       string
+	oneByOne bool                                 // pods are given to the scheduler one at a time
+	pods     map[types.NamespacedName]*corev1.Pod // pending, as created
+	specs    map[types.NamespacedName]*corev1.Pod // as drawn
+	plan     planner.Result
+}
+
+// verdict of a trial: what planner and scheduler disagree about; empty where they agree.
+type verdict struct {
+	disagreement                string
+	launched, onNodes, unplaced int
+}
+
+// try runs a trial, and cleans up after it. err is what kept it from an answer.
+func (l *lane) try(ctx context.Context, t *trial, oneByOne bool) (v verdict, err error) {
+	l.runs++
+	r := &run{
+		lane: l, id: fmt.Sprintf("%s-%d", l.name, l.runs), oneByOne: oneByOne,
+		pods: map[types.NamespacedName]*corev1.Pod{}, specs: map[types.NamespacedName]*corev1.Pod{},
+	}
+	r.trial = t.in(r.id, l.name)
+	defer func() {
+		if e := l.clean(ctx, r.id); err == nil {
+			err = e
+		}
+	}()
+	if err := r.setUp(ctx); err != nil {
+		return v, err
+	}
+	s, err := r.snapshot(ctx)
+	if err != nil {
+		return v, err
+	}
+	r.plan = planner.Plan(s)
+	v.disagreement, err = r.apply(ctx)
+	for _, pods := range r.plan.OnNodes {
+		v.onNodes += len(pods)
+	}
+	for _, launch := range r.plan.Launches {
+		for _, pods := range launch.Machines {
+			v.launched += len(pods)
+		}
+	}
+	v.unplaced = len(r.plan.Unplaced)
+	return v, err
+}
+
+func (r *run) pool(name string) *v1alpha1.NodePool {
+	return r.Pools[slices.IndexFunc(r.Pools, func(np *v1alpha1.NodePool) bool { return np.Name == name })]
+}
+
+// setUp makes the nodes with what is bound to them, and all pending pods, gated. Pods that may preempt are given to the
+// scheduler, as it decides what they preempt.
+func (r *run) setUp(ctx context.Context) error {
+	err := together(ctx, r.Nodes, func(ctx context.Context, n standing) error {
+		if err := r.createNode(ctx, r.node(n)); err != nil {
+			return err
+		}
+		for _, pod := range n.Bound {
+			pod.Spec.NodeName = n.Name
+			pod.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+			if _, err := r.kube.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.setUpDaemons(ctx); err != nil {
+		return err
+	}
+	var preempting []*corev1.Pod
+	for _, spec := range r.Pods {
+		pod, err := r.createGated(ctx, spec)
+		if err != nil {
+			return err
+		}
+		r.pods[key(pod)], r.specs[key(pod)] = pod, spec
+		if pod.Spec.PriorityClassName == prioPreempting && len(spec.Spec.SchedulingGates) == 0 {
+			preempting = append(preempting, pod)
+		}
+	}
+	for _, pod := range preempting {
+		if err := r.release(ctx, pod); err != nil {
+			return err
+		}
+		if err := r.awaitDecided(ctx, pod); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func key(pod *corev1.Pod) types.NamespacedName {
+	return types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+}
+
+// setUpDaemons makes the DaemonSets and waits for their pods on the nodes, where they have room.
+func (r *run) setUpDaemons(ctx context.Context) error {
+	for i, set := range r.DaemonSets {
+		created, err := r.kube.AppsV1().DaemonSets(set.Namespace).Create(ctx, set, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		r.DaemonSets[i] = created
+	}
+	for _, set := range r.DaemonSets {
+		var now *appsv1.DaemonSet
+		observed := func() bool {
+			var err error
+			now, err = r.kube.AppsV1().DaemonSets(set.Namespace).Get(ctx, set.Name, metav1.GetOptions{})
+			if err != nil || now.Status.ObservedGeneration == 0 {
+				return false
+			}
+			of, done := 0, 0
+			for _, pod := range r.all() {
+				if metav1.IsControlledBy(pod, set) {
+					of++
+					if decided(pod) {
+						done++
+					}
+				}
+			}
+			return of == int(now.Status.DesiredNumberScheduled) && done == of
+		}
+		if err := await(ctx, func() string { return "DaemonSet " + set.Name + " on all nodes" }, observed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// node that exists before the plan.
+func (r *run) node(n standing) *corev1.Node {
+	np := r.pool(n.Pool)
+	c, _ := candidate(&v1alpha1.NodePool{Spec: v1alpha1.NodePoolSpec{
+		Subnets: np.Spec.Subnets, Fallback: []v1alpha1.FallbackStep{{CapacityType: v1alpha1.OnDemand}},
+	}}, n.Type)
+	ct := v1alpha1.OnDemand
+	if n.Spot {
+		ct = v1alpha1.Spot
+	}
+	node := r.machine(np, c.Type, n.Zone, ct, n.Name)
+	for k, v := range n.Label {
+		node.Labels[k] = v
+	}
+	node.Spec.Taints = slices.Concat(node.Spec.Taints, n.Taint, n.Startup)
+	node.Spec.Unschedulable = n.Cordoned
+	for name, amount := range n.Extra {
+		node.Status.Allocatable[name] = amount
+	}
+	return node
+}
+
+// machine of a pool, as it joins the cluster.
+func (r *run) machine(np *v1alpha1.NodePool, t contract.InstanceType, zone string, ct v1alpha1.CapacityType, name string) *corev1.Node {
+	zoneID := fmt.Sprintf("euw1-az%d", slices.Index(zones, zone)+1)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: catalog.Labels(np, t, zone, zoneID, view.Region, ct)}}
+	node.Labels[corev1.LabelHostname] = name
+	node.Spec.Taints = slices.Clone(np.Spec.Template.Taints)
+	node.Status.Allocatable = catalog.Allocatable(np, t)
+	return node
+}
+
+// snapshot is what the planner is asked about, as the API server has it.
+func (r *run) snapshot(ctx context.Context) (s planner.Snapshot, err error) {
+	s = planner.Snapshot{DaemonSets: r.DaemonSets, Now: time.Now()}
+	for _, np := range r.Pools {
+		p := planner.Pool{NodePool: np}
+		p.Candidates, p.Rejected, p.Problem = catalog.Candidates(np, view)
+		s.Pools = append(s.Pools, p)
+	}
+	namespaces, err := r.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return s, err
+	}
+	for i := range namespaces.Items {
+		s.Namespaces = append(s.Namespaces, &namespaces.Items[i])
+	}
+	bound := map[string][]*corev1.Pod{}
+	for _, ns := range r.namespaces() {
+		list, err := r.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return s, err
+		}
+		for i := range list.Items {
+			pod := &list.Items[i]
+			if pod.Spec.NodeName != "" {
+				bound[pod.Spec.NodeName] = append(bound[pod.Spec.NodeName], pod)
+				continue
+			}
+			pod.Spec.SchedulingGates = slices.DeleteFunc(pod.Spec.SchedulingGates, func(g corev1.PodSchedulingGate) bool { return g.Name == gateNotYet })
+			s.Pods = append(s.Pods, pod)
+		}
+	}
+	for _, n := range r.Nodes {
+		node := r.node(n)
+		s.Nodes = append(s.Nodes, planner.Node{
+			Name: n.Name, Pool: n.Pool, Labels: node.Labels, Taints: node.Spec.Taints, Allocatable: node.Status.Allocatable,
+			Unschedulable: n.Cordoned, Settled: len(n.Startup) == 0, Pods: bound[n.Name],
+		})
+	}
+	return s, nil
+}
+
+// apply does what the plan says and returns what the scheduler holds against it.
+func (r *run) apply(ctx context.Context) (disagreement string, err error) {
+	for _, n := range r.Nodes {
+		if len(n.Startup) > 0 {
+			node := r.node(n)
+			if err := r.setTaints(ctx, n.Name, node.Spec.Taints[:len(node.Spec.Taints)-len(n.Startup)]); err != nil {
+				return "", err
+			}
+		}
+	}
+	here := map[types.NamespacedName]string{}
+	place := map[types.NamespacedName]string{}
+	nominated := map[types.NamespacedName]string{} // by the scheduler, which preempts for them
+	for name, pods := range r.plan.OnNodes {
+		for _, pod := range pods {
+			here[key(pod)] = name
+			if pod.Status.NominatedNodeName == name {
+				nominated[key(pod)] = name
+			} else {
+				place[key(pod)] = name
+			}
+		}
+	}
+	if words, err := r.place(ctx, place, "an existing node has room for it, says the plan"); words != "" || err != nil {
+		return words, err
+	}
+	var rest []types.NamespacedName
+	for k, pod := range r.pods {
+		if _, ok := here[k]; !ok && r.now(pod) != nil && r.now(pod).Spec.NodeName == "" && len(r.specs[k].Spec.SchedulingGates) == 0 {
+			rest = append(rest, k)
+		}
+	}
+	slices.SortFunc(rest, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	if words, err := r.nothingFits(ctx, rest); words != "" || err != nil {
+		return words, err
+	}
+	if words, err := r.preempted(ctx, nominated); words != "" || err != nil {
+		return words, err
+	}
+	return r.buy(ctx, rest)
+}
+
+// nothingFits gives the scheduler the pods that no existing node has room for, says the plan.
+func (r *run) nothingFits(ctx context.Context, rest []types.NamespacedName) (string, error) {
+	for _, k := range rest {
+		if pod := r.now(r.pods[k]); len(pod.Spec.SchedulingGates) > 0 {
+			if err := r.release(ctx, pod); err != nil {
+				return "", err
+			}
+		}
+	}
+	var words []string
+	for _, k := range rest {
+		if err := r.awaitDecided(ctx, r.pods[k]); err != nil {
+			return "", err
+		}
+		if pod := r.now(r.pods[k]); pod != nil && pod.Spec.NodeName != "" {
+			words = append(words, fmt.Sprintf("pod %s fits on %s, which exists; the plan has %s", pod.Name, pod.Spec.NodeName, r.whereIs(k)))
+		}
+	}
+	return strings.Join(words, "\n"), nil
+}
+
+// preempted takes away what the scheduler evicts for the pods that it nominated: there must be room for them then.
+func (r *run) preempted(ctx context.Context, nominated map[types.NamespacedName]string) (string, error) {
+	for _, pod := range r.all() {
+		if pod.DeletionTimestamp != nil {
+			if err := r.delete(ctx, pod); err != nil {
+				return "", err
+			}
+		}
+	}
+	left := map[types.NamespacedName]string{}
+	for k, node := range nominated {
+		bound := func() bool { return r.now(r.pods[k]).Spec.NodeName != "" }
+		// Not every eviction wakes the pod that it is for; the scheduler itself looks again after five minutes.
+		for range 100 {
+			if bound() {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if !bound() {
+			left[k] = node
+		}
+	}
+	return r.place(ctx, left, "nothing is bought for it as it preempts")
+}
+
+// buy makes the machines that the plan buys, any of those that each launch may bring, and gives the scheduler the pods
+// that they are for.
+func (r *run) buy(ctx context.Context, rest []types.NamespacedName) (string, error) {
+	for _, k := range rest { // before there is a node that they could be bound to
+		if err := r.delete(ctx, r.pods[k]); err != nil {
+			return "", err
+		}
+	}
+	place := map[types.NamespacedName]string{}
+	random := rand.New(rand.NewPCG(r.Pick, 0))
+	for i, launch := range r.plan.Launches {
+		for j, pods := range launch.Machines {
+			name := fmt.Sprintf("%s-m%d-%d", r.id, i, j)
+			if err := r.createNode(ctx, r.brought(&launch, name, random)); err != nil {
+				return "", err
+			}
+			for _, pod := range pods {
+				place[key(pod)] = name
+			}
+		}
+	}
+	if err := r.renew(ctx, place); err != nil {
+		return "", err
+	}
+	return r.place(ctx, place, "a machine is bought for it")
+}
+
+// brought is a machine that a launch may bring: any of its types, zones and capacity types.
+func (r *run) brought(launch *planner.Launch, name string, random *rand.Rand) *corev1.Node {
+	np := r.pool(launch.Pool)
+	typ := launch.InstanceTypes[random.IntN(len(launch.InstanceTypes))]
+	c, _ := candidate(np, typ)
+	var may []contract.Override
+	for _, o := range c.Overrides {
+		if (len(launch.Zones) == 0 || slices.Contains(launch.Zones, o.Zone)) && (len(launch.CapacityTypes) == 0 || slices.Contains(launch.CapacityTypes, o.CapacityType)) {
+			may = append(may, o)
+		}
+	}
+	o := may[random.IntN(len(may))]
+	return r.machine(np, c.Type, o.Zone, o.CapacityType, name)
+}
+
+// renew makes pods anew, gated.
+func (r *run) renew(ctx context.Context, place map[types.NamespacedName]string) error {
+	for k := range place {
+		pod, err := r.createGated(ctx, r.specs[k])
+		if err != nil {
+			return err
+		}
+		r.pods[k] = pod
+	}
+	return nil
+}
+
+// place gives gated pods to the scheduler, each nominated to its node, as Floe does. Rules bind pods to each other, so
+// that one may have to wait for others: those that the scheduler refuses are given to it again as long as that helps.
+func (r *run) place(ctx context.Context, place map[types.NamespacedName]string, claim string) (string, error) {
+	for _, k := range r.order(place) {
+		if len(r.now(r.pods[k]).Spec.SchedulingGates) > 0 {
+			continue
+		}
+		// The scheduler has judged it already, as it may preempt.
+		if err := r.delete(ctx, r.pods[k]); err != nil {
+			return "", err
+		}
+		if err := r.renew(ctx, map[types.NamespacedName]string{k: ""}); err != nil {
+			return "", err
+		}
+	}
+	for len(place) > 0 {
+		for _, k := range r.order(place) { // all of them first, so that none takes another's place
+			if err := r.nominate(ctx, r.pods[k], place[k]); err != nil {
+				return "", err
+			}
+		}
+		for _, k := range r.order(place) {
+			if err := r.release(ctx, r.pods[k]); err != nil {
+				return "", err
+			}
+			if r.oneByOne {
+				if err := r.awaitDecided(ctx, r.pods[k]); err != nil {
+					return "", err
+				}
+			}
+		}
+		left := map[types.NamespacedName]string{}
+		for k, node := range place {
+			if err := r.awaitDecided(ctx, r.pods[k]); err != nil {
+				return "", err
+			}
+			if pod := r.now(r.pods[k]); pod == nil || pod.Spec.NodeName == "" {
+				left[k] = node
+			}
+		}
+		if len(left) == len(place) {
+			return r.refusals(left, claim), nil
+		}
+		place = left
+		for k := range place {
+			if err := r.delete(ctx, r.pods[k]); err != nil {
+				return "", err
+			}
+		}
+		if err := r.renew(ctx, place); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// order of pods, by name.
+func (r *run) order(place map[types.NamespacedName]string) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for k := range place {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	return keys
+}
+
+func (r *run) refusals(left map[types.NamespacedName]string, claim string) string {
+	var words []string
+	for _, k := range r.order(left) {
+		words = append(words, fmt.Sprintf("pod %s: %s (%s), and the scheduler says: %s", k.Name, claim, left[k], refusal(r.now(r.pods[k]))))
+	}
+	return strings.Join(words, "\n")
+}
+
+func (r *run) awaitDecided(ctx context.Context, pod *corev1.Pod) error {
+	return await(ctx, func() string { return "the scheduler's word on pod " + pod.Name }, func() bool { return decided(r.now(pod)) })
+}
+
+// whereIs says what the plan makes of a pod.
+func (r *run) whereIs(k types.NamespacedName) string {
+	for i, launch := range r.plan.Launches {
+		for _, pods := range launch.Machines {
+			for _, pod := range pods {
+				if key(pod) == k {
+					return fmt.Sprintf("bought for it: launch %d, %s", i, launch.Reason)
+				}
+			}
+		}
+	}
+	for _, u := range r.plan.Unplaceable {
+		if u.Pod == k.String() {
+			return "no place for it: " + strings.Join(u.Reasons, "; ")
+		}
+	}
+	return "no place for it"
+}
