@@ -119,7 +119,7 @@ func (p *provisioner) keep(d contract.Demand) {
 func (p *provisioner) planNow(ctx workflow.Context, in contract.PlanNow) (contract.PlanDigest, error) {
 	if in.DryRun {
 		return planActivity.run(ctx, planning(contract.KubeTaskQueue(p.in.Cluster), "dry run"), contract.PlanInput{
-			Cluster: p.in.Cluster, Plan: "dry-run", Ledger: p.state.Ledger, DryRun: true,
+			Cluster: p.in.Cluster, Plan: "dry-run", Ledger: p.state.Ledger, DryRun: true, Why: in.Why,
 		})
 	}
 	if in.Reason == "" {

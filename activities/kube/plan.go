@@ -39,10 +39,11 @@ func (a *Activities) Plan(ctx context.Context, in contract.PlanInput) (contract.
 	now := a.now()
 	snapshot, seen := c.snapshot(pools, in.Ledger, now)
 	begin := time.Now()
-	result := planner.Plan(snapshot)
+	result, explanation := decide(snapshot, in.Why)
 	took := time.Since(begin)
 
 	digest := result.Digest()
+	digest.Explanation = explanation
 	digest.Plan, digest.At, digest.Took = in.Plan, now, took
 	digest.Seen, digest.CaughtUp = seen, caughtUp
 	for i := range pools {
@@ -57,6 +58,14 @@ func (a *Activities) Plan(ctx context.Context, in contract.PlanInput) (contract.
 		})
 	}
 	return digest, nil
+}
+
+// decide makes the plan, and explains the pod that why names, if it names one.
+func decide(snapshot planner.Snapshot, why string) (planner.Result, *contract.Explanation) {
+	if why == "" {
+		return planner.Plan(snapshot), nil
+	}
+	return planner.Explain(snapshot, why)
 }
 
 // beatEvery is well below the heartbeat time-out of a plan.

@@ -62,6 +62,8 @@ type PlanInput struct {
 	Ledger    []LedgerEntry `json:"ledger,omitempty"`
 	// DryRun plans are not written to the store.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Why names a pod that the digest is to explain: see PlanNow.
+	Why string `json:"why,omitempty"`
 }
 
 // PlannedLaunch is one launch of a plan: Count machines alike.
@@ -122,12 +124,20 @@ type PlanDigest struct {
 	Took       time.Duration `json:"took"`
 	USDPerHour float64       `json:"usdPerHour"` // of all launches
 	Stored     bool          `json:"stored"`
+	// Classes counts the kinds of pods that were told apart.
+	Classes int `json:"classes,omitempty"`
+	// LowerBoundUSDPerHour is what the launches' pods cost at least, with pods and machines cut at will.
+	LowerBoundUSDPerHour float64 `json:"lowerBoundUSDPerHour,omitempty"`
+	// Explanation is of the pod that PlanInput.Why names; nil where no such pod needs room.
+	Explanation *Explanation `json:"explanation,omitempty"`
 }
 
 // PlanNow is the payload of the update plan-now.
 type PlanNow struct {
 	Reason string `json:"reason,omitempty"`
 	DryRun bool   `json:"dryRun,omitempty"`
+	// Why names a pod (namespace/name, or a name that no other pod has) that a dry run is to explain.
+	Why string `json:"why,omitempty"`
 }
 
 // ProvisionerState is what a Provisioner carries from run to run.

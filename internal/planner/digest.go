@@ -44,6 +44,7 @@ func (r *Result) Digest() contract.PlanDigest {
 	d := contract.PlanDigest{
 		OnNodes: count(r.OnNodes), InFlight: count(r.InFlight),
 		UnplaceableCount: len(r.Unplaced), Problems: r.Problems,
+		Classes: r.Classes, LowerBoundUSDPerHour: r.LowerBoundUSDPerHour,
 	}
 	launched, bytes := 0, 0
 	var machines [][][]string

@@ -51,6 +51,7 @@ func (p *plan) addLaunches() {
 			d.used.maxOf(b.used)
 		}
 	}
+	p.drafts = drafts
 	slack := p.slack(drafts)
 	for _, d := range drafts {
 		p.result.Launches = append(p.result.Launches, p.launch(d, slack))

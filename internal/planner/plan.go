@@ -29,7 +29,8 @@ type plan struct {
 	counterByKey map[string]*counter
 	sig          signature
 	bins         []*bin
-	asked        []level // see levels
+	drafts       []*draft // of the result's launches
+	asked        []level  // see levels
 	problems     []string
 	result       Result
 }

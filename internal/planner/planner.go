@@ -91,7 +91,7 @@ type Result struct {
 	// ScaleUp's workflow id, or by the node's name for an in-flight Node of the snapshot.
 	OnNodes  map[string][]*corev1.Pod
 	InFlight map[string][]*corev1.Pod
-	// Unplaced are the pods that found no room; Unplaceable are the same in groups, with reasons.
+	// Unplaced are the pods that found no room, group by group; Unplaceable are the groups, with reasons.
 	Unplaced    []*corev1.Pod
 	Unplaceable []contract.Unplaceable
 	// Ignored counts pods of the snapshot that are not planned for: see Snapshot.Pods.

@@ -19,6 +19,7 @@ import (
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/config"
 	"floe.dev/floe/starter/fleet"
+	"floe.dev/floe/starter/plan"
 	"floe.dev/floe/starter/pools"
 )
 
@@ -124,19 +125,19 @@ func TestUnreachableTemporal(t *testing.T) {
 
 func TestPlanShowsWhatAndWhy(t *testing.T) {
 	var out bytes.Buffer
-	printPlan(&out, contract.PlanDigest{
-		Pending: 9, OnNodes: 1, InFlight: 2, Launched: 4, UnplaceableCount: 2, USDPerHour: 1.5,
+	printPlan(&out, plan.FromDigest(&contract.PlanDigest{
+		Pending: 9, OnNodes: 1, InFlight: 2, Launched: 4, UnplaceableCount: 2, USDPerHour: 1.5, LowerBoundUSDPerHour: 1.4,
 		Problems: []string{"pool gpu: launch template lt-1 not found"},
 		Launches: []contract.PlannedLaunch{{
 			Pool: "general", Count: 2, InstanceTypes: []string{"a", "b", "c", "d", "e"}, Zones: []string{"eu-west-1a"},
 			PodCount: 4, USDPerHour: 0.75, Reason: "the cheapest that holds them",
 		}},
 		Unplaceable: []contract.Unplaceable{{Pod: "shop/whale-1", Count: 2, Reasons: []string{"pool general: 24 types too small for 96 CPU"}}},
-	})
+	}))
 	require.Equal(t, `9 pods need room: 1 fit on nodes there are, 2 on launches under way, 4 on new machines, 2 nowhere.
 problem: pool gpu: launch template lt-1 not found
 
-Would buy, for $1.5000/h:
+Would buy 2 machines for $1.5000/h; no plan costs less than $1.4000/h:
 POOL      COUNT   TYPES      ZONES        $/H EACH   PODS   WHY
 general   2       a,b,c +2   eu-west-1a   0.7500     4      the cheapest that holds them
 

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -14,41 +12,79 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"floe.dev/floe/api/contract"
-	"floe.dev/floe/starter/table"
+	"floe.dev/floe/starter/plan"
 )
 
 func planCommand(a *app) *cobra.Command {
-	return a.printsData(&cobra.Command{
+	var files planFiles
+	why := ""
+	cmd := a.printsData(&cobra.Command{
 		Use:   "plan",
 		Short: "Show what would be bought now, and why",
-		Long: `Make a plan of the live cluster without doing it: the pods that need room, the machines that would be bought for
-them, and each pod that no pool can hold, with the reasons.
+		Long: `Make a plan without doing it: the pods that need room, the machines that would be bought for them, and each pod that
+no pool can hold, with the reasons.
 
-The cluster's Provisioner makes the plan (update plan-now with dryRun), so it knows of the launches under way; it is
-started where none runs yet.`,
-		Example: "  floe plan\n  floe plan --cluster prod -o json | jq .unplaceable",
-		Args:    args(cobra.NoArgs),
+Of the live cluster its Provisioner makes the plan (update plan-now with dryRun), so it knows of the launches under way;
+it is started where none runs yet.
+
+With --pods and --pools the plan is made from files alone, for an empty cluster: no API server, Temporal or AWS is asked.
+--pods takes Kubernetes YAML (Pod, Deployment, StatefulSet, ReplicaSet, Job, DaemonSet, Namespace, lists of these) or CSV
+with the columns name,cpu_milli,memory_mib. --catalog takes CSV with the columns name, arch, vcpu, memory_mib, enis,
+ipv4_per_eni and on_demand_usd_per_hour, and if known bare_metal, hibernation and spot_usd_per_hour; without it the types
+and us-east-1 prices that Floe brings along are meant. Other columns are ignored. The pools' subnets lie in --zones in
+turn.`,
+		Example: `  floe plan
+  floe plan --cluster prod -o json | jq .unschedulable
+  floe plan --why shop/web-7d4b9-x2x7k
+  floe plan --pods pods.csv --pools pools.yaml
+  kubectl get pods -A -o yaml | floe plan --pods - --pools pools.yaml --catalog types.csv --why web-0`,
+		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, cluster, err := a.config()
+			var report *plan.Report
+			var err error
+			if files.any() {
+				report, err = a.planFiles(files, why)
+			} else {
+				report, err = a.planCluster(cmd.Context(), why)
+			}
 			if err != nil {
 				return err
 			}
-			temporal, err := a.temporal(cmd.Context(), cfg)
-			if err != nil {
-				return err
+			if why != "" && report.Why == nil {
+				return fmt.Errorf("--why %s: no pod of that name needs room: name one of the %d that do, as namespace/name", why, report.Pods)
 			}
-			defer temporal.Close()
-			digest, err := dryRun(cmd.Context(), temporal, cluster.Name)
-			if err != nil {
-				return explainTemporal(err, "plan cluster "+cluster.Name)
-			}
-			return a.print(digest, func(w io.Writer) { printPlan(w, digest) })
+			return a.print(report, func(w io.Writer) { printPlan(w, report) })
 		},
 	})
+	flags := cmd.Flags()
+	flags.StringVar(&why, "why", "", "explain one pod (namespace/name): the winner, the three next best and their cost, what was filtered and why")
+	flags.StringVar(&files.pods, "pods", "", "plan these pods instead of a cluster's: YAML, JSON or CSV; - is stdin")
+	flags.StringVar(&files.pools, "pools", "", "with these NodePools, YAML or JSON; - is stdin")
+	flags.StringVar(&files.catalog, "catalog", "", "and these machine types, CSV; - is stdin; the types that Floe knows unless named")
+	flags.StringSliceVar(&files.zones, "zones", []string{"us-east-1a", "us-east-1b", "us-east-1c"}, "zones that the pools' subnets lie in, in the order in which pools name them")
+	return cmd
+}
+
+// planCluster has the cluster's Provisioner make the plan.
+func (a *app) planCluster(ctx context.Context, why string) (*plan.Report, error) {
+	cfg, cluster, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	temporal, err := a.temporal(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer temporal.Close()
+	digest, err := dryRun(ctx, temporal, cluster.Name, why)
+	if err != nil {
+		return nil, explainTemporal(err, "plan cluster "+cluster.Name)
+	}
+	return plan.FromDigest(&digest), nil
 }
 
 // dryRun asks the Provisioner, and starts it where it does not run.
-func dryRun(ctx context.Context, c client.Client, cluster string) (contract.PlanDigest, error) {
+func dryRun(ctx context.Context, c client.Client, cluster, why string) (contract.PlanDigest, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	start := c.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
@@ -65,7 +101,7 @@ func dryRun(ctx context.Context, c client.Client, cluster string) (contract.Plan
 		UpdateOptions: client.UpdateWorkflowOptions{
 			UpdateName:   contract.UpdatePlanNow,
 			WaitForStage: client.WorkflowUpdateStageCompleted,
-			Args:         []any{contract.PlanNow{Reason: "floe plan", DryRun: true}},
+			Args:         []any{contract.PlanNow{Reason: "floe plan", DryRun: true, Why: why}},
 		},
 	})
 	if err == nil {
@@ -80,48 +116,4 @@ func timedOut(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
-}
-
-func printPlan(w io.Writer, d contract.PlanDigest) {
-	fmt.Fprintf(w, "%d pods need room: %d fit on nodes there are, %d on launches under way, %d on new machines, %d nowhere.\n",
-		d.Pending, d.OnNodes, d.InFlight, d.Launched, d.UnplaceableCount)
-	for _, problem := range d.Problems {
-		fmt.Fprintf(w, "problem: %s\n", problem)
-	}
-	if len(d.Launches) > 0 {
-		fmt.Fprintf(w, "\nWould buy, for $%.4f/h:\n", d.USDPerHour)
-		var rows [][]string
-		for _, l := range d.Launches {
-			rows = append(rows, []string{
-				l.Pool, strconv.Itoa(l.Count), some(l.InstanceTypes, 3), strings.Join(l.Zones, ","),
-				table.USD(l.USDPerHour), strconv.Itoa(l.PodCount), l.Reason,
-			})
-		}
-		table.Write(w, []string{"POOL", "COUNT", "TYPES", "ZONES", "$/H EACH", "PODS", "WHY"}, rows)
-	}
-	if len(d.Unplaceable) > 0 {
-		fmt.Fprintln(w, "\nCannot be placed:")
-		for _, u := range d.Unplaceable {
-			fmt.Fprintf(w, "  %s%s\n", u.Pod, alike(u.Count))
-			for _, reason := range u.Reasons {
-				fmt.Fprintf(w, "    %s\n", reason)
-			}
-		}
-	}
-}
-
-// alike says how many more pods there are of one kind.
-func alike(count int) string {
-	if count <= 1 {
-		return ""
-	}
-	return fmt.Sprintf(" and %d alike", count-1)
-}
-
-// some are the first n words, and how many more there are.
-func some(words []string, n int) string {
-	if len(words) <= n {
-		return strings.Join(words, ",")
-	}
-	return fmt.Sprintf("%s +%d", strings.Join(words[:n], ","), len(words)-n)
 }

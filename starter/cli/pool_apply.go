@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -91,15 +90,7 @@ func (a *app) readPools(files []string) ([]*v1alpha1.NodePool, error) {
 		errs []error
 	)
 	for _, file := range files {
-		var (
-			data []byte
-			err  error
-		)
-		if file == "-" {
-			data, err = io.ReadAll(a.in)
-		} else {
-			data, err = os.ReadFile(file)
-		}
+		data, err := a.readFile(file)
 		if err != nil {
 			return nil, err
 		}
