@@ -35,13 +35,13 @@ func TestPodsRunOnAHandMadeNode(t *testing.T) {
 	}, "the scheduler finds no node")
 
 	handMadeNode(t, kube, "mine", map[string]string{testbed.LabelSimulated: "true"})
-	handMadeNode(t, kube, "other", map[string]string{"only": "other"})
 	eventually(t, func() bool {
 		p, err := pods.Get(t.Context(), "early", metav1.GetOptions{})
 		require.NoError(t, err)
 		return p.Status.Phase == corev1.PodRunning && ready(p) && p.Status.PodIP != ""
 	}, "the pod runs")
 
+	handMadeNode(t, kube, "other", map[string]string{"only": "other"})
 	stranger := pod("stranger")
 	stranger.Spec.NodeSelector = map[string]string{"only": "other"}
 	_, err = pods.Create(t.Context(), stranger, metav1.CreateOptions{})
