@@ -70,19 +70,17 @@ func (b *bin) takes(it *item, want int) int {
 	if n == 0 || len(c.ports) > 0 && anyConflict(c.ports, b.ports) {
 		return 0
 	}
-	if c.host.perMachine < math.MaxInt32 || len(c.host.bounds)+len(c.host.kinds) > 0 {
-		n = min(b.hosts.takes(&c.host, n), c.host.perMachine-b.has(c))
+	if len(c.host.bounds)+len(c.host.kinds) > 0 {
+		n = b.hosts.takes(&c.host, n)
+	}
+	if c.host.perMachine < math.MaxInt32 {
+		n = min(n, c.host.perMachine-b.has(c))
 	}
 	return max(n, 0)
 }
 
 func (b *bin) put(it *item, n int) {
-	c := it.class
-	b.env = b.env.and(it.on(b.machine))
-	b.used.add(c.req, int64(n))
-	if len(c.host.bounds)+len(c.host.kinds) > 0 {
-		b.hosts = b.hosts.with(&c.host, n)
-	}
+	b.count(it, n)
 	for i := range b.parts {
 		if b.parts[i].item == it {
 			b.parts[i].n += n
@@ -92,14 +90,34 @@ func (b *bin) put(it *item, n int) {
 	b.parts = append(b.parts, part{it, n})
 }
 
-// fill puts as many pods into the bin as it takes, in the order of the items. A pod that would make the machine dearer,
+// count enters n pods of an item with all but the bin's parts.
+func (b *bin) count(it *item, n int) {
+	c := it.class
+	b.env = b.env.and(it.on(b.machine))
+	b.used.add(c.req, int64(n))
+	if len(c.host.bounds)+len(c.host.kinds) > 0 {
+		b.hosts = b.hosts.with(&c.host, n)
+	}
+}
+
+// fill puts as many pods into the bin as it takes, in the order of the queue. A pod that would make the machine dearer,
 // by tying it to a zone, does not share one.
-func (b *bin) fill(items []*item) {
-	for _, it := range items {
+func (b *bin) fill(q *queue) {
+	had := len(b.parts)
+	for i := 0; i < len(q.items); i++ {
+		it := q.items[i]
 		if it.left == 0 {
 			continue
 		}
-		n := b.takes(it, it.left-b.hasOf(it))
+		if !fits(b.room, b.used, it.class.req) {
+			i = q.next[i] - 1
+			continue
+		}
+		has := 0
+		if had > 0 {
+			has = b.hasOf(it)
+		}
+		n := b.takes(it, it.left-has)
 		if n == 0 {
 			continue
 		}
@@ -109,7 +127,12 @@ func (b *bin) fill(items []*item) {
 				continue
 			}
 		}
-		b.put(it, n)
+		if has > 0 {
+			b.put(it, n)
+			continue
+		}
+		b.count(it, n)
+		b.parts = append(b.parts, part{it, n})
 	}
 }
 
@@ -135,27 +158,35 @@ func (p *plan) buy(lv *level, items []*item) {
 	}
 	lots := undominated(useful(lv.lots, items), items)
 	alone := aloneWorth(lots, items)
-	byAlone := func([]*item) map[*item]float64 { return alone }
-	byShare := func(items []*item) map[*item]float64 { return p.sharedWorth(lots, items) }
-	best, bestUSD, bestLeft := way{}, math.Inf(1), math.MaxInt
+	byAlone := func(items []*item) []float64 {
+		for _, it := range items {
+			it.worth = alone[it]
+		}
+		return nil
+	}
+	byShare := func(items []*item) []float64 { return p.shareWorth(lots, items) }
+	var best outcome
+	bestUSD, bestLeft := math.Inf(1), math.MaxInt
 	for _, w := range []way{{worth: byAlone}, {worth: byShare}, {worth: byAlone, fewest: true}} {
 		if w.fewest && bestLeft == 0 {
 			continue // of use only where a limit on nodes leaves pods out
 		}
-		undo := p.checkpoint(items)
+		before := p.outcome(items)
 		usd, left := p.pack(lv.number, lots, items, w)
 		if left < bestLeft || left == bestLeft && usd < bestUSD {
-			best, bestUSD, bestLeft = w, usd, left
+			best, bestUSD, bestLeft = p.outcome(items), usd, left
 		}
-		undo()
+		p.restore(items, before)
 	}
-	p.pack(lv.number, lots, items, best)
+	p.restore(items, best)
 }
 
 // way is how machines are chosen.
 type way struct {
-	worth  func([]*item) map[*item]float64 // of a pod of each item, while these are left
-	fewest bool                            // as few machines as can be, whatever they cost
+	// worth sets what a pod of each item is worth while these are left. Where that is only what it asks for, worth returns
+	// what a unit of each resource is worth.
+	worth  func([]*item) []float64
+	fewest bool // as few machines as can be, whatever they cost
 }
 
 // aloneWorth is what a pod costs on the machine that is cheapest for its like alone: pods that only large or dear
@@ -175,21 +206,21 @@ func aloneWorth(lots []*lot, items []*item) map[*item]float64 {
 	return worth
 }
 
-// sharedWorth is what a pod's resources are worth where they are bought in the best mix: pods that ask for what is
-// scarce are worth more.
-func (p *plan) sharedWorth(lots []*lot, items []*item) map[*item]float64 {
+// shareWorth sets what pods are worth by their resources, where those are bought in the best mix: pods that ask for what
+// is scarce are worth more.
+func (p *plan) shareWorth(lots []*lot, items []*item) []float64 {
 	demand := make(vec, len(p.dims.names))
 	for _, it := range items {
 		demand.add(it.class.req, int64(it.left))
 	}
 	each, _ := relax(lots, demand)
-	worth := make(map[*item]float64, len(items))
 	for _, it := range items {
+		it.worth = 0
 		for i, w := range each {
-			worth[it] += w * float64(it.class.req[i])
+			it.worth += w * float64(it.class.req[i])
 		}
 	}
-	return worth
+	return each
 }
 
 // pack buys machines for items. Each turn takes the item whose pods are worth most (large ones first: small ones fit
@@ -198,30 +229,44 @@ func (p *plan) sharedWorth(lots []*lot, items []*item) map[*item]float64 {
 func (p *plan) pack(level int, lots []*lot, items []*item, w way) (usd float64, left int) {
 	items = slices.Clone(items)
 	trial, best := lots[0].open(level), lots[0].open(level)
+	var q queue
+	r := newRanking(lots, w)
 	for len(items) > 0 {
-		worth := w.worth(items)
-		slices.SortStableFunc(items, func(a, b *item) int { return cmp.Compare(worth[b], worth[a]) })
+		each := w.worth(items)
+		dearest := func(a, b *item) int { return cmp.Compare(b.worth, a.worth) }
+		if !slices.IsSortedFunc(items, dearest) {
+			slices.SortStableFunc(items, dearest)
+		}
+		q.inOrder(items)
 		bestScore := math.Inf(1)
-		for _, l := range lots {
+		for l := range r.turn(each, items[0]) {
+			if l.least > bestScore {
+				break
+			}
 			if !l.holds(items[0]) || l.affordable() == 0 {
 				continue
 			}
-			trial.reset(l)
-			trial.fill(items)
+			trial.reset(l.lot)
+			trial.fill(&q)
 			value := 0.0
 			for _, part := range trial.parts {
-				value += worth[part.item] * float64(part.n)
+				value += part.worth * float64(part.n)
 			}
 			cost := l.cost(trial.zones())
 			if w.fewest {
 				cost = 1
 			}
-			if score := cost / value; score < bestScore {
-				bestScore = score
+			l.score = cost / value
+			if l.score < bestScore || l.score == bestScore && l.usd < best.usd {
+				bestScore = l.score
 				trial, best = best, trial
 			}
 		}
 		if math.IsInf(bestScore, 1) {
+			if r.short {
+				r.lookAtAll()
+				continue
+			}
 			left += items[0].left
 			items = items[1:] // limits leave no machine that holds it
 			continue
@@ -230,28 +275,6 @@ func (p *plan) pack(level int, lots []*lot, items []*item, w way) (usd float64, 
 		items = slices.DeleteFunc(items, func(it *item) bool { return it.left == 0 })
 	}
 	return usd, left
-}
-
-// checkpoint returns a function that undoes what is bought from now on.
-func (p *plan) checkpoint(items []*item) (undo func()) {
-	left := make([]int, len(items))
-	for i, it := range items {
-		left[i] = it.left
-	}
-	used := make([]usage, len(p.pools))
-	for i, s := range p.pools {
-		used[i] = s.inUse
-	}
-	bins := len(p.bins)
-	return func() {
-		for i, it := range items {
-			it.left = left[i]
-		}
-		for i, s := range p.pools {
-			s.inUse = used[i]
-		}
-		p.bins = p.bins[:bins]
-	}
 }
 
 // cost is what a lot is reckoned with when machines are chosen: its price, and a little on top.
@@ -299,12 +322,14 @@ func useful(lots []*lot, items []*item) []*lot {
 
 // fillUp uses the room that companions have left on their machines.
 func (p *plan) fillUp(level int, items []*item) {
+	var q queue
+	q.inOrder(items)
 	for _, b := range p.bins {
 		if b.level != level {
 			continue
 		}
 		had := len(b.parts)
-		b.fill(items)
+		b.fill(&q)
 		for _, part := range b.parts[had:] {
 			part.left -= part.n
 		}

@@ -17,7 +17,8 @@ type item struct {
 	slot  *slot // where topology rules want them; nil: anywhere
 	left  int
 	asked int
-	stuck bool // its pods want to be with others, and those found no room
+	worth float64 // of one pod, while machines are chosen
+	stuck bool    // its pods want to be with others, and those found no room
 }
 
 // on is the offerings of a machine that the item's pods can run on.
