@@ -180,14 +180,25 @@ func (l *lab) findImage() {
 }
 
 func (l *lab) terminateAll() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	l.ctx = context.WithoutCancel(l.ctx)
+	ids := l.alive()
+	if len(ids) == 0 {
+		return
+	}
+	if _, err := l.ec2.TerminateInstances(l.ctx, &ec2.TerminateInstancesInput{InstanceIds: ids}); err != nil {
+		l.Errorf("instances with the tag run=%s are left: %s", l.run, err)
+	}
+}
+
+// alive are this run's instances that are not terminated.
+func (l *lab) alive() (ids []string) {
+	ctx, cancel := context.WithTimeout(l.ctx, time.Minute)
 	defer cancel()
 	out, err := l.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: []types.Filter{by("tag:run", l.run)}})
 	if err != nil {
 		l.Errorf("instances with the tag run=%s may be left: %s", l.run, err)
-		return
+		return nil
 	}
-	var ids []string
 	for _, r := range out.Reservations {
 		for _, i := range r.Instances {
 			if i.State.Name != types.InstanceStateNameTerminated {
@@ -195,12 +206,7 @@ func (l *lab) terminateAll() {
 			}
 		}
 	}
-	if len(ids) == 0 {
-		return
-	}
-	if _, err := l.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: ids}); err != nil {
-		l.Errorf("instances with the tag run=%s are left: %s", l.run, err)
-	}
+	return ids
 }
 
 func by(name string, values ...string) types.Filter {

@@ -67,6 +67,7 @@ var instances = []check{
 			require.NoError(l, err)
 			return *out.Subnets[0].AvailableIpAddressCount
 		}
+		require.Eventually(l, func() bool { return len(l.alive()) == 0 }, l.patience, 20*time.Millisecond, "earlier checks' instances give theirs back")
 		before := free()
 		id := l.running()
 		require.Less(l, free(), before)
@@ -130,6 +131,14 @@ var instances = []check{
 		require.NoError(l, err)
 		require.Eventually(l, func() bool { return !found(by("tag-key", "team")) }, l.patience, 20*time.Millisecond)
 		require.True(l, found(by("tag-key", "left")), "a tag with another value stays")
+	}},
+	{"all tags are told, by resource", "AWSEC2/latest/APIReference/API_DescribeTags.html", func(l *lab) {
+		id := l.running()
+		require.Eventually(l, func() bool { // descriptions may lag
+			out, err := l.ec2.DescribeTags(l.ctx, &ec2.DescribeTagsInput{Filters: []types.Filter{by("resource-id", id), by("key", "run")}})
+			require.NoError(l, err)
+			return len(out.Tags) == 1 && *out.Tags[0].Value == l.run && out.Tags[0].ResourceType == types.ResourceTypeInstance
+		}, l.patience, 20*time.Millisecond)
 	}},
 	{"tags of AWS's own cannot be made", "AWSEC2/latest/UserGuide/Using_Tags.html", func(l *lab) {
 		id := l.running()

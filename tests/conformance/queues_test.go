@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,6 +60,27 @@ var queues = []check{
 			require.Equal(l, want, out.Attributes[name], name)
 		}
 		require.Contains(l, out.Attributes["QueueArn"], ":"+l.run+"-one")
+	}},
+	{"queues are listed by the beginning of their names", "AWSSimpleQueueService/latest/APIReference/API_ListQueues.html", func(l *lab) {
+		url := l.queue("-listed", nil)
+		require.Eventually(l, func() bool { // a new queue may take a second
+			out, err := l.sqs.ListQueues(l.ctx, &sqs.ListQueuesInput{QueueNamePrefix: aws.String(l.run + "-listed")})
+			require.NoError(l, err)
+			return slices.Equal([]string{*url}, out.QueueUrls)
+		}, l.patience, 20*time.Millisecond)
+	}},
+	{"a policy is one, or it is refused; its account goes on as before", "AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html", func(l *lab) {
+		url := l.queue("-policy", nil)
+		set := func(policy string) error {
+			_, err := l.sqs.SetQueueAttributes(l.ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"Policy": policy}})
+			return err
+		}
+		l.refused(set("no policy"), "InvalidAttributeValue")
+		arn, err := l.sqs.GetQueueAttributes(l.ctx, &sqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn}})
+		require.NoError(l, err)
+		require.NoError(l, set(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":%q}]}`, arn.Attributes["QueueArn"])))
+		l.send(url, "still mine")
+		require.NotEmpty(l, l.receive(url, 5))
 	}},
 	{"a queue that is not there is told", "AWSSimpleQueueService/latest/APIReference/API_GetQueueUrl.html", func(l *lab) {
 		_, err := l.sqs.GetQueueUrl(l.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(l.run + "-none")})

@@ -37,8 +37,12 @@ type lab struct {
 	fleet *Fleet
 }
 
-func newLab(t *testing.T, cfg Config) *lab {
+// newLab starts a fleet; before that, prepare may do something to the API server.
+func newLab(t *testing.T, cfg Config, prepare ...func(*fake.Clientset)) *lab {
 	l := &lab{t: t, kube: fake.NewClientset()}
+	for _, do := range prepare {
+		do(l.kube)
+	}
 	cfg.Kube, cfg.Log = l.kube, slog.New(slog.DiscardHandler)
 	l.fleet = New(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -318,14 +322,15 @@ func TestAKubeletDoesNotRegisterTwiceInOneBoot(t *testing.T) {
 }
 
 func TestTroubleInTheClusterIsTriedAgain(t *testing.T) {
-	l := newLab(t, Config{})
 	failures := 3
-	l.kube.PrependReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
-		if failures == 0 || a.GetVerb() == "get" {
-			return false, nil, nil
-		}
-		failures--
-		return true, nil, apierrors.NewInternalError(context.DeadlineExceeded)
+	l := newLab(t, Config{}, func(kube *fake.Clientset) {
+		kube.PrependReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			if failures == 0 || a.GetVerb() == "get" || a.GetResource().Resource == "pods" {
+				return false, nil, nil
+			}
+			failures--
+			return true, nil, apierrors.NewInternalError(context.DeadlineExceeded)
+		})
 	})
 	f := facts(1)
 	l.power(f, cloud.PowerOn, nil)
