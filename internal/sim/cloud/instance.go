@@ -163,10 +163,10 @@ func (i *Instance) retag(at time.Time, change func(tags map[string]string)) {
 // increments, with a minimum of 60 seconds").
 const minimumBilled = time.Minute
 
-// costUSD is what the instance has cost by then: its time in state running, and its time on the way into hibernation
+// costUSD is what the instance has cost by now: its time in state running, and its time on the way into hibernation
 // (docs.aws.amazon.com/AWSEC2/latest/UserGuide/Hibernate.html). A spot instance that EC2 takes back in its first hour is
 // billed here all the same; AWS does not.
-func (i *Instance) costUSD(at time.Time) float64 {
+func (i *Instance) costUSD(now time.Time) float64 {
 	var billed time.Duration
 	var since time.Time // zero while the meter stands
 	stop := func(end time.Time) {
@@ -176,9 +176,6 @@ func (i *Instance) costUSD(at time.Time) float64 {
 		since = time.Time{}
 	}
 	for _, rev := range i.revisions {
-		if rev.At.After(at) {
-			break
-		}
 		switch {
 		case !rev.billed():
 			stop(rev.At)
@@ -186,7 +183,7 @@ func (i *Instance) costUSD(at time.Time) float64 {
 			since = rev.At
 		}
 	}
-	stop(at)
+	stop(now)
 	return billed.Hours() * i.USDPerHour
 }
 

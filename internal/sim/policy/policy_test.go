@@ -72,6 +72,7 @@ func TestEvaluate(t *testing.T) {
 		"any rule":                        {when(`"ArnLike":{"aws:SourceArn":"arn:aws:events:*:*:rule/*"}`), delivery(), Allowed},
 		"a * does not go across colons":   {when(`"ArnLike":{"aws:SourceArn":"arn:*:rule/*"}`), delivery(), Silent},
 		"another rule":                    {when(`"ArnEquals":{"aws:SourceArn":"` + rule + `-2"}`), delivery(), Silent},
+		"what is no ARN equals none":      {when(`"ArnLike":{"aws:SourceAccount":"123456789012"}`), delivery(), Silent},
 		"one rule of several":             {when(`"ArnEquals":{"aws:SourceArn":["x","` + rule + `"]}`), delivery(), Allowed},
 		"the account":                     {when(`"StringEquals":{"aws:SourceAccount":"123456789012"}`), delivery(), Allowed},
 		"the account as a number":         {when(`"StringEquals":{"aws:SourceAccount":210987654321}`), delivery(), Silent},
