@@ -17,8 +17,8 @@ func simCommand(a *app) *cobra.Command {
 		Use:   "sim",
 		Short: "Serve the simulated AWS",
 		Long: `Serve the simulated AWS: EC2's query protocol with capacity that runs out, API budgets, lost answers and idempotency
-tokens, as a scenario says. Any SDK or the AWS CLI can talk to it. With --kubeconfig, the machines it launches boot and
-join that cluster.`,
+tokens, as a scenario says. Any SDK or the AWS CLI can talk to it; they need an access key of 16 characters or more, and any
+secret. Events go to the queue floe-events. With --kubeconfig, the machines it launches boot and join that cluster.`,
 		Example: `  floe sim --listen 127.0.0.1:4566
   floe sim --listen 127.0.0.1:4566 --scenario drought.yaml --kubeconfig ~/.kube/config
   floe sim --scenario evening-peak                     # one that comes with it; --list-scenarios tells all

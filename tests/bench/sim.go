@@ -80,9 +80,17 @@ func measureSim(ctx context.Context, t *table) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.what, err)
 		}
-		t.row(fmt.Sprintf("simulated AWS, %d instances, %d callers: %s", n, simCallers, m.what), fmt.Sprintf("%.0f a second", rate), "")
+		t.row(fmt.Sprintf("simulated AWS, %d instances, %d callers: %s", n, simCallers, m.what), perSecond(rate), "")
 	}
 	return nil
+}
+
+// perSecond says a rate as exactly as it is known.
+func perSecond(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f a second", rate)
+	}
+	return fmt.Sprintf("%.0f a second", rate)
 }
 
 // launchMany launches n instances by fleets of at most 100.
