@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	appsinformers "k8s.io/client-go/informers/apps/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
+	storageinformers "k8s.io/client-go/informers/storage/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
@@ -37,13 +38,15 @@ type ClusterOptions struct {
 	Account string
 	Client  kubernetes.Interface
 	Dynamic dynamic.Interface
-	// Planning says to watch daemonsets and namespaces too: a plan needs them, the watcher does not.
+	// Planning says to watch daemonsets, namespaces and what volumes are about too: a plan needs them, the watcher does
+	// not.
 	Planning bool
 	Log      *slog.Logger
 }
 
 // Cluster is one Kubernetes cluster as informers see it: pods that have not ended, nodes, NodePools and, for planning,
-// daemonsets and namespaces. There is one of it in a process for each cluster; nothing of it lists on a hot path.
+// daemonsets, namespaces, claims, volumes, storage classes and CSINodes. There is one of it in a process for each
+// cluster; nothing of it lists on a hot path.
 type Cluster struct {
 	name    string
 	account string
@@ -51,8 +54,9 @@ type Cluster struct {
 	dynamic dynamic.Interface
 	log     *slog.Logger
 
-	pods, nodes, pools     cache.SharedIndexInformer
-	daemonSets, namespaces cache.SharedIndexInformer // nil where the cluster is not for planning
+	pods, nodes, pools cache.SharedIndexInformer
+	// nil where the cluster is not for planning
+	daemonSets, namespaces, claims, volumes, storageClasses, csiNodes cache.SharedIndexInformer
 
 	changed  notifier // by node name: a pod of the node changed
 	troubles troubles
@@ -81,7 +85,14 @@ func NewCluster(o ClusterOptions) (*Cluster, error) {
 	if o.Planning {
 		c.daemonSets = appsinformers.NewDaemonSetInformer(o.Client, "", 0, cache.Indexers{})
 		c.namespaces = coreinformers.NewNamespaceInformer(o.Client, 0, cache.Indexers{})
+		c.claims = coreinformers.NewPersistentVolumeClaimInformer(o.Client, "", 0, cache.Indexers{})
+		c.volumes = coreinformers.NewPersistentVolumeInformer(o.Client, 0, cache.Indexers{})
+		c.storageClasses = storageinformers.NewStorageClassInformer(o.Client, 0, cache.Indexers{})
+		c.csiNodes = storageinformers.NewCSINodeInformer(o.Client, 0, cache.Indexers{})
 		transforms[c.daemonSets], transforms[c.namespaces] = slimDaemonSet, slimNamespace
+		for _, informer := range []cache.SharedIndexInformer{c.claims, c.volumes, c.storageClasses, c.csiNodes} {
+			transforms[informer] = slimAny
+		}
 	}
 	for informer, transform := range transforms {
 		if err := informer.SetTransform(transform); err != nil {
@@ -142,6 +153,8 @@ func (c *Cluster) informers() map[string]cache.SharedIndexInformer {
 	all := map[string]cache.SharedIndexInformer{"pods": c.pods, "nodes": c.nodes, "nodepools": c.pools}
 	if c.daemonSets != nil {
 		all["daemonsets"], all["namespaces"] = c.daemonSets, c.namespaces
+		all["persistentvolumeclaims"], all["persistentvolumes"] = c.claims, c.volumes
+		all["storageclasses"], all["csinodes"] = c.storageClasses, c.csiNodes
 	}
 	return all
 }

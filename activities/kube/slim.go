@@ -84,6 +84,16 @@ func slimDaemonSet(obj any) (any, error) {
 	return obj, nil
 }
 
+// slimAny leaves out of any object what none of them is read for.
+func slimAny(obj any) (any, error) {
+	if o, ok := obj.(metav1.ObjectMetaAccessor); ok {
+		if meta, ok := o.GetObjectMeta().(*metav1.ObjectMeta); ok {
+			slimMeta(meta)
+		}
+	}
+	return obj, nil
+}
+
 func slimNamespace(obj any) (any, error) {
 	if ns, ok := obj.(*corev1.Namespace); ok {
 		slimMeta(&ns.ObjectMeta)

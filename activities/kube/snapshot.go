@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"floe.dev/floe/api/contract"
@@ -25,8 +26,13 @@ func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now t
 		Pods:       needing(list[*corev1.Pod](c.pods)),
 		DaemonSets: list[*appsv1.DaemonSet](c.daemonSets),
 		Namespaces: list[*corev1.Namespace](c.namespaces),
-		Now:        now,
+		Claims:     list[*corev1.PersistentVolumeClaim](c.claims),
+		Volumes:    list[*corev1.PersistentVolume](c.volumes),
+
+		StorageClasses: list[*storagev1.StorageClass](c.storageClasses),
+		Now:            now,
 	}
+	attach := attachLimits(list[*storagev1.CSINode](c.csiNodes))
 	byName := map[string]*planned{}
 	for i := range pools {
 		byName[pools[i].Name] = &pools[i]
@@ -47,6 +53,7 @@ func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now t
 		}
 		if n, ok := nodeOf(node, l, byName, now); ok {
 			n.Pods = c.podsOn(node.Name)
+			n.AttachLimits = attach[node.Name]
 			s.Nodes = append(s.Nodes, n)
 		}
 	}
@@ -56,6 +63,24 @@ func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now t
 	}
 	slices.Sort(seen)
 	return s, seen
+}
+
+// attachLimits is how many volumes nodes take, by node and driver. A driver that says no number sets no limit
+// (CSINodeDriver.allocatable).
+func attachLimits(nodes []*storagev1.CSINode) map[string]map[string]int32 {
+	limits := make(map[string]map[string]int32, len(nodes))
+	for _, node := range nodes {
+		for _, driver := range node.Spec.Drivers {
+			if driver.Allocatable == nil || driver.Allocatable.Count == nil {
+				continue
+			}
+			if limits[node.Name] == nil {
+				limits[node.Name] = map[string]int32{}
+			}
+			limits[node.Name][driver.Name] = *driver.Allocatable.Count
+		}
+	}
+	return limits
 }
 
 // launch is an instance of the ledger and the pool that it was launched for.

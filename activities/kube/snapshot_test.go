@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
@@ -124,4 +125,23 @@ func TestSettled(t *testing.T) {
 			require.Equal(t, tc.want, settled(node, pool, node.CreationTimestamp.Add(tc.age)))
 		})
 	}
+}
+
+func TestSnapshotOfVolumes(t *testing.T) {
+	count := int32(25)
+	w := newWorld(t, testPool("api"), testNode("n1", "i-1", ready),
+		&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data", Namespace: "default", ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "x"}}}},
+		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"}},
+		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "gp3"}},
+		&storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "n1"}, Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{
+			{Name: "ebs.csi.aws.com", NodeID: "i-1", Allocatable: &storagev1.VolumeNodeResources{Count: &count}},
+			{Name: "efs.csi.aws.com", NodeID: "i-1"},
+		}}},
+	)
+	s, _ := w.look(t)
+	require.Len(t, s.Claims, 1)
+	require.Empty(t, s.Claims[0].ManagedFields)
+	require.Len(t, s.Volumes, 1)
+	require.Len(t, s.StorageClasses, 1)
+	require.Equal(t, map[string]int32{"ebs.csi.aws.com": 25}, s.Nodes[0].AttachLimits, "a driver without a number sets no limit")
 }

@@ -24,7 +24,10 @@ type class struct {
 	sample   *corev1.Pod
 	priority int32
 	req      vec
-	profile  *profile
+	profile  *profile     // what a node must have
+	bought   *profile     // what a machine that is bought for it has: preferences too, as far as they are kept
+	prefers  *preferences // nil where it has none
+	volumes  *volumes
 	ports    []hostPort
 	topology topology
 	slots    []option // see slotsOf
@@ -52,17 +55,22 @@ func ended(pod *corev1.Pod) bool {
 }
 
 // group sorts pods into classes. labelKeys are the labels that some selector looks at: no other label matters.
-func group(pods []*corev1.Pod, labelKeys []string) []*class {
+func group(pods []*corev1.Pod, labelKeys []string, st *storage) []*class {
 	byKey := map[string]*class{}
 	var all []*class
 	var s signature
 	for _, pod := range pods {
 		key := s.of(pod, labelKeys)
+		v := st.of(pod)
+		if v != nil {
+			s.text("volumes", v.text())
+			key = s.buf
+		}
 		c := byKey[string(key)]
 		if c == nil {
 			c = &class{
 				key: string(key), public: s.public(), sample: pod,
-				priority: schedulinghelper.PodPriority(pod), ports: hostPorts(&pod.Spec),
+				priority: schedulinghelper.PodPriority(pod), ports: hostPorts(&pod.Spec), volumes: v,
 			}
 			byKey[c.key] = c
 			all = append(all, c)
@@ -207,6 +215,12 @@ func (s *signature) affinity(a *corev1.Affinity) {
 	if n := a.NodeAffinity; n != nil && n.RequiredDuringSchedulingIgnoredDuringExecution != nil {
 		s.text("node")
 		s.message(n.RequiredDuringSchedulingIgnoredDuringExecution)
+	}
+	if n := a.NodeAffinity; n != nil {
+		for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
+			s.text("prefers")
+			s.message(&n.PreferredDuringSchedulingIgnoredDuringExecution[i])
+		}
 	}
 	if p := a.PodAffinity; p != nil {
 		for i := range p.RequiredDuringSchedulingIgnoredDuringExecution {

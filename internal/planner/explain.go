@@ -38,6 +38,9 @@ func (p *plan) why(c *class, pool *poolState) string {
 	if pool.Problem != "" {
 		return pool.Problem
 	}
+	if c.volumes != nil && c.volumes.problem != "" {
+		return c.volumes.problem
+	}
 	if t := c.profile.untolerated(pool); t != nil {
 		return fmt.Sprintf("taint %s is not tolerated", t.ToString())
 	}
@@ -72,9 +75,15 @@ func (p *plan) why(c *class, pool *poolState) string {
 func (p *plan) selectorWords(c *class, pool *poolState) string {
 	spec := &c.sample.Spec
 	for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {
-		one := p.profileOf(&corev1.PodSpec{NodeSelector: map[string]string{key: spec.NodeSelector[key]}, Tolerations: spec.Tolerations})
+		one := p.profileOf(&corev1.PodSpec{NodeSelector: map[string]string{key: spec.NodeSelector[key]}, Tolerations: spec.Tolerations}, nil)
 		if !slices.ContainsFunc(pool.machines, func(m *machine) bool { return !one.on(m).empty() }) {
 			return fmt.Sprintf("none of %s has label %s=%s, which the pod's nodeSelector asks for", plural(len(pool.machines), "type"), key, spec.NodeSelector[key])
+		}
+	}
+	if v := c.volumes; v != nil && len(v.where) > 0 {
+		without := p.profileOf(spec, nil)
+		if slices.ContainsFunc(pool.machines, func(m *machine) bool { return !without.on(m).empty() }) {
+			return "none can be bought where the pod's volumes are"
 		}
 	}
 	what := "nodeSelector"

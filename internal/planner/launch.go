@@ -75,7 +75,7 @@ func pieces(b *bin) []*bin {
 
 // places are the zones and capacity types that a bin's pods tie its launch to; none means all of the pool's.
 func (p *plan) places(b *bin) (zones []string, types []v1alpha1.CapacityType) {
-	tied := slices.ContainsFunc(b.parts, func(p part) bool { return p.slot != nil || p.class.profile.byPlace })
+	tied := slices.ContainsFunc(b.parts, func(p part) bool { return p.slot != nil || p.class.bought.byPlace })
 	if !tied {
 		return nil, nil
 	}
@@ -137,7 +137,7 @@ func (p *plan) launch(d *draft, slack map[*poolState]share) Launch {
 			l.Machines = append(l.Machines, on)
 		}
 	}
-	l.Reason = p.launchWords(d, &l, pods, of)
+	l.Reason = p.launchWords(d, &l, pods, of) + preferenceWords(d.bins)
 	return l
 }
 
@@ -285,6 +285,9 @@ func (p *plan) amountWords(dim int, n int64) string {
 		return memoryWords(n) + " memory"
 	case dimPods:
 		return plural(int(n), "pod")
+	}
+	if driver, ok := strings.CutPrefix(string(p.dims.names[dim]), attachPrefix); ok {
+		return plural(int(n), "volume") + " of " + driver
 	}
 	q := p.dims.quantity(dim, n)
 	return q.String() + " " + string(p.dims.names[dim])

@@ -152,6 +152,7 @@ func (p *plan) addMachine(s *poolState, c *catalog.Candidate) {
 	}
 	allocatable := catalog.Allocatable(s.NodePool, c.Type)
 	m.room = p.dims.vec(allocatable)
+	p.limitAttached(m.room, p.attachedBy(c.Type))
 	s.machines = append(s.machines, m)
 	s.byType[c.Type.Name] = m
 	p.machines = append(p.machines, m)

@@ -81,6 +81,7 @@ func btoi(b bool) int {
 func (p *plan) addNode(n *nodeState) {
 	n.index = len(p.nodes)
 	n.free = p.dims.vec(n.Allocatable)
+	p.limitAttached(n.free, p.attachLimits(n))
 	for i := range n.Taints {
 		if t := &n.Taints[i]; t.Effect != corev1.TaintEffectPreferNoSchedule && (n.Settled || !p.startup(n.Pool, t)) {
 			n.taints = append(n.taints, *t)
@@ -90,6 +91,29 @@ func (p *plan) addNode(n *nodeState) {
 		n.taints = append(n.taints, cordoned)
 	}
 	p.nodes = append(p.nodes, n)
+}
+
+// attachLimits of a node: its own word, or its type's as long as it is starting.
+func (p *plan) attachLimits(n *nodeState) map[string]int32 {
+	s := p.pool(n.Pool)
+	if len(n.AttachLimits) > 0 || s == nil || n.Settled {
+		return n.AttachLimits
+	}
+	if n.choice == nil {
+		if m := s.byType[n.Labels[v1alpha1.LabelInstanceType]]; m != nil {
+			return p.attachedBy(m.typ)
+		}
+		return nil
+	}
+	least := map[string]int32{}
+	for _, m := range n.choice.machines {
+		for driver, limit := range p.attachedBy(m.typ) {
+			if have, ok := least[driver]; !ok || limit < have {
+				least[driver] = limit
+			}
+		}
+	}
+	return least
 }
 
 // startup reports whether a taint is one that goes before pods come.
@@ -237,6 +261,7 @@ func (p *plan) load() {
 				n.empty = false
 			}
 		}
+		p.loadAttached(n)
 		for _, d := range p.daemons {
 			if !owners[d.uid] && p.mayRunOn(d.profile, n) {
 				n.free.add(d.req, -1)

@@ -26,7 +26,7 @@ func (it *item) on(m *machine) offer {
 	if it.slot != nil {
 		return it.slot.offers[m.index]
 	}
-	return it.class.profile.on(m)
+	return it.class.bought.on(m)
 }
 
 // slot is one combination of domains (zone, capacity type, …) that new machines can be bought in.
@@ -218,7 +218,7 @@ func (p *plan) slotsOf(c *class) []option {
 		return c.slots
 	}
 	c.slots = []option{}
-	for _, s := range p.allSlots(c.profile, placeKeys(c)) {
+	for _, s := range p.allSlots(c.bought, placeKeys(c)) {
 		o := option{slot: s, usd: math.Inf(1)}
 		for _, m := range p.machines {
 			if s.offers[m.index].empty() || m.pool.Problem != "" || !fits(m.room, nil, c.req) || anyConflict(c.ports, m.ports) {

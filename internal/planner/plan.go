@@ -28,6 +28,8 @@ type plan struct {
 	counters     []*counter
 	counterByKey map[string]*counter
 	sig          signature
+	storage      *storage
+	attach       map[string]map[string]int32 // see learnAttached
 	bins         []*bin
 	drafts       []*draft // of the result's launches
 	asked        []level  // see levels
@@ -51,7 +53,8 @@ func newPlan(s Snapshot) *plan {
 	}
 	pods := slices.DeleteFunc(slices.Clone(s.Pods), func(pod *corev1.Pod) bool { return !planned(pod) })
 	p.result.Ignored = len(s.Pods) - len(pods)
-	p.classes = group(pods, labelKeys(&s))
+	p.storage = newStorage(&s)
+	p.classes = group(pods, labelKeys(&s), p.storage)
 	p.result.Classes = len(p.classes)
 	asked := map[corev1.ResourceName]bool{}
 	requests := make([]corev1.ResourceList, len(p.classes))
@@ -62,16 +65,24 @@ func newPlan(s Snapshot) *plan {
 				asked[name] = true
 			}
 		}
+		if c.volumes != nil {
+			for driver := range c.volumes.attach {
+				asked[corev1.ResourceName(attachPrefix+driver)] = true
+			}
+		}
 	}
 	p.dims = newDims(asked)
 	for i, c := range p.classes {
 		c.req = p.dims.vec(requests[i])
 		c.req[dimPods] = 1
+		c.volumes.attaching(p.dims, c.req)
 	}
+	p.learnAttached(s.Nodes)
 	p.addPools(s.Pools)
 	p.addNodes(s.Nodes, s.Ledger)
 	for _, c := range p.classes {
-		c.profile = p.profileOf(&c.sample.Spec)
+		c.profile = p.profileOf(&c.sample.Spec, c.volumes)
+		p.addPreferences(c)
 	}
 	p.addDaemonSets(s.DaemonSets)
 	p.addTopology(s.Nodes)
@@ -89,7 +100,7 @@ func (p *plan) addDaemonSets(sets []*appsv1.DaemonSet) {
 			continue
 		}
 		pod := &corev1.Pod{Spec: set.Spec.Template.Spec}
-		d := &daemon{uid: set.UID, req: p.dims.vec(podRequests(pod)), ports: hostPorts(&pod.Spec), profile: p.profileOf(&pod.Spec)}
+		d := &daemon{uid: set.UID, req: p.dims.vec(podRequests(pod)), ports: hostPorts(&pod.Spec), profile: p.profileOf(&pod.Spec, nil)}
 		d.req[dimPods] = 1
 		p.daemons = append(p.daemons, d)
 	}
@@ -115,7 +126,7 @@ const tries = 4
 
 // buyAll buys for what found no room. Where a limit keeps pods from the slots that topology rules gave them, the others
 // of their class may not stay where they are: buying starts over with what could be had in each slot, and at last
-// without those classes.
+// without those classes. In the same way it starts over with a preference less where pods found no room with it.
 func (p *plan) buyAll() {
 	p.asked = p.levels()
 	counters := p.saveCounters()
@@ -132,7 +143,10 @@ func (p *plan) buyAll() {
 			p.buy(&p.asked[i], items)
 		}
 		if !p.short(items, caps, try > tries) {
-			return
+			if !p.relax(items) {
+				return
+			}
+			caps, try = map[*class]map[string]int{}, 0
 		}
 		p.restoreCounters(counters)
 		for i, s := range p.pools {

@@ -21,6 +21,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
@@ -40,6 +41,10 @@ type Snapshot struct {
 	Pools  []Pool
 	// DaemonSets take their part of every machine that they would run on.
 	DaemonSets []*appsv1.DaemonSet
+	// Claims, Volumes and StorageClasses say where pods with volumes can run.
+	Claims         []*corev1.PersistentVolumeClaim
+	Volumes        []*corev1.PersistentVolume
+	StorageClasses []*storagev1.StorageClass
 	// Namespaces are needed for affinity terms that select namespaces by label.
 	Namespaces []*corev1.Namespace
 	// Now decides which back-offs are over.
@@ -65,6 +70,9 @@ type Node struct {
 	// Settled nodes have been ready once. On all others the pool's startup taints and those of a starting kubelet
 	// (not-ready, uninitialized, floe.dev/unregistered) are expected to go, and pods need not tolerate them.
 	Settled bool
+	// AttachLimits is how many volumes the node takes, by CSI driver: its CSINode's word. A driver that is missing sets
+	// no limit.
+	AttachLimits map[string]int32
 	// USDPerHour is what it costs.
 	USDPerHour float64
 }

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -15,6 +17,7 @@ type profile struct {
 	number      int // from 1
 	required    nodeaffinity.RequiredNodeAffinity
 	selective   bool // it selects at all
+	volumes     *volumes
 	byPlace     bool // it selects by zone or capacity type, so that one type may match in one place and not in another
 	tolerations []corev1.Toleration
 	tolerates   map[*poolState]*corev1.Taint // the pool's first taint that is not tolerated; nil where all are
@@ -30,8 +33,8 @@ func (f *profile) id() int {
 	return f.number
 }
 
-// profileOf is the profile of a pod's spec; those alike are one.
-func (p *plan) profileOf(spec *corev1.PodSpec) *profile {
+// profileOf is the profile of a pod's spec and volumes, which may be nil; those alike are one.
+func (p *plan) profileOf(spec *corev1.PodSpec, v *volumes) *profile {
 	p.sig.buf = p.sig.buf[:0]
 	p.sig.labels(spec.NodeSelector)
 	var terms *corev1.NodeSelector
@@ -45,6 +48,7 @@ func (p *plan) profileOf(spec *corev1.PodSpec) *profile {
 	for _, t := range spec.Tolerations {
 		p.sig.text(t.Key, string(t.Operator), t.Value, string(t.Effect))
 	}
+	p.sig.text("volumes", v.text())
 	key := string(p.sig.buf)
 	if known := p.profiles[key]; known != nil {
 		return known
@@ -52,7 +56,9 @@ func (p *plan) profileOf(spec *corev1.PodSpec) *profile {
 	f := &profile{
 		number:      len(p.profiles) + 1,
 		required:    nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: *spec}),
-		selective:   len(spec.NodeSelector) > 0 || terms != nil,
+		selective:   len(spec.NodeSelector) > 0 || terms != nil || v != nil && (len(v.where) > 0 || v.problem != ""),
+		volumes:     v,
+		byPlace:     v != nil && v.zonal,
 		tolerations: spec.Tolerations,
 		tolerates:   map[*poolState]*corev1.Taint{},
 		offers:      make([]*offer, len(p.machines)),
@@ -130,7 +136,11 @@ func (f *profile) matches(name string, labels map[string]string) bool {
 	if !f.selective {
 		return true
 	}
-	ok, err := f.required.Match(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	if v := f.volumes; v != nil && (v.problem != "" || slices.ContainsFunc(v.where, func(s *nodeaffinity.NodeSelector) bool { return !s.Match(node) })) {
+		return false
+	}
+	ok, err := f.required.Match(node)
 	return ok && err == nil
 }
 

@@ -3,6 +3,7 @@ package planner
 import (
 	"math"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -55,11 +56,11 @@ func (d *dims) vec(list corev1.ResourceList) vec {
 	return v
 }
 
-// list is the inverse of vec; zeros are left out.
+// list is the inverse of vec; zeros are left out, and so are volumes, which no machine has among its allocatable.
 func (d *dims) list(v vec) corev1.ResourceList {
 	list := corev1.ResourceList{}
 	for i, name := range d.names {
-		if v[i] != 0 {
+		if v[i] != 0 && !strings.HasPrefix(string(name), attachPrefix) {
 			list[name] = d.quantity(i, v[i])
 		}
 	}

@@ -170,10 +170,10 @@ func (p *plan) addRules(c *class) {
 		}
 		scope := &spreadScope{}
 		if s.NodeAffinityPolicy == nil || *s.NodeAffinityPolicy == corev1.NodeInclusionPolicyHonor {
-			scope.selects = c.profile
+			scope.selects = p.profileOf(&pod.Spec, nil)
 		}
 		if s.NodeTaintsPolicy != nil && *s.NodeTaintsPolicy == corev1.NodeInclusionPolicyHonor {
-			scope.tolerates = c.profile
+			scope.tolerates = p.profileOf(&pod.Spec, nil)
 		}
 		rule := spreadRule{counter: p.counter(tm, pod.Namespace, scope), maxSkew: int(s.MaxSkew), minDomains: 1}
 		if s.MinDomains != nil {

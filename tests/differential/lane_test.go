@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -17,6 +18,8 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	listers "k8s.io/client-go/listers/core/v1"
+
+	"floe.dev/floe/internal/planner"
 )
 
 // The gates that hold pods back: gateNotYet until their turn, gateHeld for good.
@@ -53,6 +56,12 @@ func newCluster(ctx context.Context, kube kubernetes.Interface) (*cluster, error
 			return nil, err
 		}
 	}
+	attach := false // nobody here would
+	if _, err := kube.StorageV1().CSIDrivers().Create(ctx, &storagev1.CSIDriver{
+		ObjectMeta: metav1.ObjectMeta{Name: planner.DriverEBS}, Spec: storagev1.CSIDriverSpec{AttachRequired: &attach},
+	}, metav1.CreateOptions{}); err != nil {
+		return nil, err
+	}
 	_, err := kube.NodeV1().RuntimeClasses().Create(ctx, &nodev1.RuntimeClass{
 		ObjectMeta: metav1.ObjectMeta{Name: heavy}, Handler: heavy, Overhead: &nodev1.Overhead{PodFixed: heavyOverhead},
 	}, metav1.CreateOptions{})
@@ -61,6 +70,9 @@ func newCluster(ctx context.Context, kube kubernetes.Interface) (*cluster, error
 	}
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	c := &cluster{kube: kube, pods: factory.Core().V1().Pods().Lister(), nodes: factory.Core().V1().Nodes().Lister()}
+	if err := c.provision(ctx, factory); err != nil {
+		return nil, err
+	}
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	return c, nil

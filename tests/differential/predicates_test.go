@@ -17,7 +17,12 @@ type predicate struct {
 	add  func(*draw)
 }
 
-const extended = corev1.ResourceName("example.com/widget")
+const (
+	extended = corev1.ResourceName("example.com/widget")
+
+	startupTaints = "startup taints"
+	preemption    = "preemption"
+)
 
 var predicates = []predicate{
 	{"init containers", func(d *draw) {
@@ -103,7 +108,7 @@ var predicates = []predicate{
 			d.kind(func(p *corev1.Pod) { p.Spec.Tolerations = append(p.Spec.Tolerations, d.toleration()) })
 		}
 	}},
-	{"startup taints", func(d *draw) {
+	{startupTaints, func(d *draw) {
 		taint := corev1.Taint{Key: "agent.example.com/not-ready", Effect: corev1.TaintEffectNoSchedule}
 		for _, np := range d.Pools {
 			np.Spec.Template.StartupTaints = []corev1.Taint{taint}
@@ -217,7 +222,7 @@ var predicates = []predicate{
 			d.each(kind, func(p *corev1.Pod) { prioritize(p, class) })
 		}
 	}},
-	{"preemption", func(d *draw) {
+	{preemption, func(d *draw) {
 		n := d.aNode()
 		for i := range 2 {
 			p := pod(fmt.Sprintf("victim-%s-%d", n.Name, i), "700m", "1Gi", apps[0])
@@ -282,6 +287,38 @@ var predicates = []predicate{
 		}
 		d.Pools[d.number(0, len(d.Pools)-1)].Spec.Weight = int32(d.number(1, 50))
 		d.Pools[1].Spec.Requirements = []corev1.NodeSelectorRequirement{d.requirement()}
+	}},
+	{"volume zones", func(d *draw) {
+		d.waiting()
+		for _, p := range d.Pods {
+			if kindOf(p) == kindOf(d.Pods[0]) {
+				d.claimFor(p, "data-"+p.Name, pick(d, "", zones[0], zones[1], zones[2]))
+			}
+		}
+	}},
+	{"attach limits", func(d *draw) {
+		d.waiting()
+		d.someNodes(2)
+		limit := map[string]int32{} // a type's nodes are alike
+		for i := range d.Nodes {
+			n := &d.Nodes[i]
+			if limit[n.Type] == 0 {
+				limit[n.Type] = int32(d.number(1, 3))
+			}
+			n.Attach = limit[n.Type]
+			for j, p := range n.Bound {
+				if j == 0 {
+					d.claimFor(p, "bound-"+p.Name, n.Zone)
+				}
+			}
+		}
+		kind := d.aKind()
+		d.more(kind, 3)
+		for _, p := range d.Pods {
+			if kindOf(p) == kind {
+				d.claimFor(p, "one-"+p.Name, "")
+			}
+		}
 	}},
 	{"cordoned nodes", func(d *draw) { d.aNode().Cordoned = true }},
 }

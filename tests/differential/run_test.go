@@ -2,6 +2,7 @@ package differential
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -45,9 +46,7 @@ func (l *lane) try(ctx context.Context, t *trial, oneByOne bool) (v verdict, err
 	}
 	r.trial = t.in(r.id, l.name)
 	defer func() {
-		if e := l.clean(ctx, r.id); err == nil {
-			err = e
-		}
+		err = errors.Join(err, l.clean(ctx, r.id), l.cleanVolumes(ctx, r.trial, r.id))
 	}()
 	if err := r.setUp(ctx); err != nil {
 		return v, err
@@ -77,7 +76,15 @@ func (r *run) pool(name string) *v1alpha1.NodePool {
 // setUp makes the nodes with what is bound to them, and all pending pods, gated. Pods that may preempt are given to the
 // scheduler, as it decides what they preempt.
 func (r *run) setUp(ctx context.Context) error {
+	if err := r.setUpVolumes(ctx); err != nil {
+		return err
+	}
 	err := together(ctx, r.Nodes, func(ctx context.Context, n standing) error {
+		if n.Attach > 0 {
+			if err := r.createAttachLimit(ctx, r.id, n.Name, n.Attach); err != nil {
+				return err
+			}
+		}
 		if err := r.createNode(ctx, r.node(n)); err != nil {
 			return err
 		}
@@ -184,6 +191,7 @@ func (r *run) machine(np *v1alpha1.NodePool, t contract.InstanceType, zone strin
 	zoneID := fmt.Sprintf("euw1-az%d", slices.Index(zones, zone)+1)
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: catalog.Labels(np, t, zone, zoneID, view.Region, ct)}}
 	node.Labels[corev1.LabelHostname] = name
+	node.Labels[zoneEBS] = zone
 	node.Spec.Taints = slices.Clone(np.Spec.Template.Taints)
 	node.Status.Allocatable = catalog.Allocatable(np, t)
 	return node
@@ -220,11 +228,18 @@ func (r *run) snapshot(ctx context.Context) (s planner.Snapshot, err error) {
 			s.Pods = append(s.Pods, pod)
 		}
 	}
+	if err := r.storage(ctx, &s); err != nil {
+		return s, err
+	}
 	for _, n := range r.Nodes {
 		node := r.node(n)
+		var attach map[string]int32
+		if n.Attach > 0 {
+			attach = map[string]int32{planner.DriverEBS: n.Attach}
+		}
 		s.Nodes = append(s.Nodes, planner.Node{
 			Name: n.Name, Pool: n.Pool, Labels: node.Labels, Taints: node.Spec.Taints, Allocatable: node.Status.Allocatable,
-			Unschedulable: n.Cordoned, Settled: len(n.Startup) == 0, Pods: bound[n.Name],
+			Unschedulable: n.Cordoned, Settled: len(n.Startup) == 0, Pods: bound[n.Name], AttachLimits: attach,
 		})
 	}
 	return s, nil
@@ -332,7 +347,9 @@ func (r *run) buy(ctx context.Context, rest []types.NamespacedName) (string, err
 	for i, launch := range r.plan.Launches {
 		for j, pods := range launch.Machines {
 			name := fmt.Sprintf("%s-m%d-%d", r.id, i, j)
-			if err := r.createNode(ctx, r.brought(&launch, name, random)); err != nil {
+			node := r.brought(&launch, name, random)
+			t := view.Types[node.Labels[v1alpha1.LabelInstanceType]]
+			if err := errors.Join(r.createAttachLimit(ctx, r.id, name, r.attachable(t)), r.createNode(ctx, node)); err != nil {
 				return "", err
 			}
 			for _, pod := range pods {
