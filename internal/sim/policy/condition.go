@@ -58,15 +58,15 @@ func conditionsOf(written map[string]map[string]list) ([]condition, error) {
 		plain, ifExists := strings.CutSuffix(name, "IfExists")
 		op, known := operators[plain]
 		if !known || (op.presence && ifExists) {
-			return nil, fmt.Errorf("Condition: operator %q is not known here: %s are possible", name, strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
+			return nil, refused("Condition", "operator %q is not known here: %s are possible", name, strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
 		}
 		for _, key := range slices.Sorted(maps.Keys(written[name])) {
 			values := written[name][key]
 			if len(values) == 0 {
-				return nil, fmt.Errorf("Condition.%s.%s: a value is needed", name, key)
+				return nil, refused("Condition."+name+"."+key, "a value is needed")
 			}
 			if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") }) {
-				return nil, fmt.Errorf("Condition.%s.%s: policy variables are not known here", name, key)
+				return nil, refused("Condition."+name+"."+key, "policy variables are not known here")
 			}
 			conditions = append(conditions, condition{op, strings.ToLower(key), values, ifExists})
 		}

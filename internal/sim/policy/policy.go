@@ -67,14 +67,14 @@ func Parse(text string) (*Policy, error) {
 		return nil, err
 	}
 	if v := document.Version; v != "" && v != "2012-10-17" && v != "2008-10-17" {
-		return nil, fmt.Errorf("Version: %q is unknown: 2012-10-17 and 2008-10-17 are possible", v)
+		return nil, fmt.Errorf("field Version: %q is unknown: 2012-10-17 and 2008-10-17 are possible", v)
 	}
 	if len(document.Statement) == 0 {
-		return nil, fmt.Errorf("Statement: at least one is needed")
+		return nil, fmt.Errorf("field Statement: at least one is needed")
 	}
 	for n := range document.Statement {
 		if err := document.Statement[n].check(); err != nil {
-			return nil, fmt.Errorf("Statement[%d].%w", n, err)
+			return nil, fmt.Errorf("field Statement[%d].%w", n, err)
 		}
 	}
 	return &Policy{document.Statement}, nil
@@ -93,16 +93,21 @@ func strictly(data []byte, into any) error {
 	return nil
 }
 
+// refused says what is wrong with a field, whose name is capitalized in the grammar.
+func refused(field, format string, args ...any) error {
+	return fmt.Errorf("%s: %w", field, fmt.Errorf(format, args...))
+}
+
 func (s *statement) check() error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		return fmt.Errorf("Effect: %q is unknown: Allow and Deny are possible", s.Effect)
+		return refused("Effect", "%q is unknown: Allow and Deny are possible", s.Effect)
 	case len(s.Principal) == 0:
-		return fmt.Errorf("Principal: it is needed, such as {\"Service\": \"events.amazonaws.com\"}")
+		return refused("Principal", "it is needed, such as {\"Service\": \"events.amazonaws.com\"}")
 	case len(s.Action) == 0:
-		return fmt.Errorf("Action: it is needed, such as sqs:SendMessage")
+		return refused("Action", "it is needed, such as sqs:SendMessage")
 	case len(s.Resource) == 0:
-		return fmt.Errorf("Resource: it is needed: the queue's ARN, or *")
+		return refused("Resource", "it is needed: the queue's ARN, or *")
 	}
 	var err error
 	s.conditions, err = conditionsOf(s.Condition)

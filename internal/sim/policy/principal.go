@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,15 +25,15 @@ func (p *principals) UnmarshalJSON(data []byte) error {
 	}
 	var named map[string]list
 	if err := json.Unmarshal(data, &named); err != nil {
-		return fmt.Errorf("Principal: \"*\" is wanted, or such as {\"Service\": \"events.amazonaws.com\"}")
+		return refused("Principal", "\"*\" is wanted, or such as {\"Service\": \"events.amazonaws.com\"}")
 	}
 	for sort, names := range named {
 		if !slices.Contains(sorts, sort) {
-			return fmt.Errorf("Principal: %q is unknown: %s are possible", sort, strings.Join(sorts, ", "))
+			return refused("Principal", "%q is unknown: %s are possible", sort, strings.Join(sorts, ", "))
 		}
 		for _, name := range names {
 			if sort == "AWS" && !awsForm.MatchString(name) {
-				return fmt.Errorf("Principal: %q is neither an account, nor the ARN of a user or role, nor *", name)
+				return refused("Principal", "%q is neither an account, nor the ARN of a user or role, nor *", name)
 			}
 		}
 	}
