@@ -10,6 +10,8 @@ RUN ?= .
 KEEP ?=
 # sim-conformance: the endpoint to check. Empty is our own simulator.
 ENDPOINT ?=
+# bench-planner: a CSV file of pods (columns name,cpu_milli,memory_mib) to plan too.
+PODS ?=
 # fuzz: for how long each of the four targets runs.
 FUZZTIME ?= 15s
 
@@ -19,7 +21,7 @@ export GOFLAGS ?= -buildvcs=false
 tool = $$(go run ./tools/build -path $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long lint bench fuzz sim-conformance tools generate clean clean-cache
+.PHONY: help build demo test test-long lint bench bench-planner fuzz sim-conformance tools generate clean clean-cache
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +54,9 @@ lint: ## Check format, vet, staticcheck, determinism of workflows, and that gene
 bench: tools ## Measure Floe on a testbed and print one table, then the pure packages' benchmarks. RUN chooses by name.
 	@go run ./tests/bench -run '$(RUN)'
 	@go test -count=1 -timeout 60m -p 1 -run '^$$' -bench '$(RUN)' -benchmem ./internal/...
+
+bench-planner: ## Run Floe's planner and Karpenter's scheduler on the same pods, types and prices. PODS=FILE adds a trace.
+	@cd tests/bench/planner && go run . -run '$(RUN)' $(if $(PODS),-pods '$(abspath $(PODS))')
 
 fuzz: ## Fuzz what the simulated AWS reads, for a minute; FUZZTIME is that of each of four targets.
 	go test ./internal/sim/query -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
