@@ -3,6 +3,8 @@
 
 # Packages tested at the same time: each may run a whole control plane.
 P ?= 2
+# How long the tests of one package may take.
+TIMEOUT ?= 20m
 # Tests and packages to run: make test PKG=./internal/planner/... RUN=Spread
 PKG ?= ./...
 RUN ?= .
@@ -35,10 +37,10 @@ demo: build ## Show the main job on real control planes: pending pods become rea
 	@bin/floe demo $(if $(KEEP),--keep)
 
 test: tools ## Run every test, on the same real parts as the demo. PKG, RUN and P narrow it.
-	@$(call tool,gotestsum) --format pkgname --format-hide-empty-pkg -- -count=1 -timeout 20m -p $(P) -run '$(RUN)' $(PKG)
+	@$(call tool,gotestsum) --format pkgname --format-hide-empty-pkg -- -count=1 -timeout $(TIMEOUT) -p $(P) -run '$(RUN)' $(PKG)
 
-test-long: ## The same with the long cases, such as the store away for a full minute.
-	@FLOE_LONG=1 $(MAKE) -s test
+test-long: ## The same with the long cases: the store away for a full minute, 10,000 trials of planner against scheduler.
+	@FLOE_LONG=1 $(MAKE) -s test TIMEOUT=120m
 
 lint: ## Check format, vet, staticcheck, determinism of workflows, and that generated files are up to date.
 	@go run ./tools/build lint >/dev/null

@@ -150,7 +150,7 @@ func (p *plan) addMachine(s *poolState, c *catalog.Candidate) {
 	if m.avail.empty() {
 		return
 	}
-	allocatable := catalog.Allocatable(s.NodePool, c.Type)
+	allocatable := p.allocatable(s, c.Type)
 	m.room = p.dims.vec(allocatable)
 	p.limitAttached(m.room, p.attachedBy(c.Type))
 	s.machines = append(s.machines, m)

@@ -153,7 +153,7 @@ func (p *plan) addFlight(entry contract.LedgerEntry) {
 		p.fly(f, &nodeState{Node: &Node{
 			Name: in.ID, Pool: pool.Name, InFlight: true, USDPerHour: in.USDPerHour, Taints: pool.Spec.Template.Taints,
 			Labels:      catalog.Labels(pool.NodePool, m.typ, in.Zone, in.ZoneID, region, in.CapacityType),
-			Allocatable: catalog.Allocatable(pool.NodePool, m.typ),
+			Allocatable: p.allocatable(pool, m.typ),
 		}}, m.nominal())
 	}
 	if entry.Open > 0 {
@@ -200,7 +200,7 @@ func (p *plan) choose(pool *poolState, e contract.LedgerEntry) (ch *choice, room
 		if len(e.InstanceTypes) > 0 && !slices.Contains(e.InstanceTypes, m.typ.Name) {
 			continue
 		}
-		allocatable := p.dims.vec(catalog.Allocatable(pool.NodePool, m.typ))
+		allocatable := p.dims.vec(p.allocatable(pool, m.typ))
 		o := m.avail.and(p.narrowed(e.Zones, e.CapacityTypes))
 		if o.empty() || !fits(allocatable, nil, req) {
 			continue

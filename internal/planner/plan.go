@@ -29,6 +29,7 @@ type plan struct {
 	counterByKey map[string]*counter
 	sig          signature
 	storage      *storage
+	learned      map[poolType]corev1.ResourceList
 	attach       map[string]map[string]int32 // see learnAttached
 	bins         []*bin
 	drafts       []*draft // of the result's launches
@@ -77,6 +78,7 @@ func newPlan(s Snapshot) *plan {
 		c.req[dimPods] = 1
 		c.volumes.attaching(p.dims, c.req)
 	}
+	p.learn(s.Nodes)
 	p.learnAttached(s.Nodes)
 	p.addPools(s.Pools)
 	p.addNodes(s.Nodes, s.Ledger)

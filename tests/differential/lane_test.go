@@ -115,9 +115,9 @@ func (l *lane) now(pod *corev1.Pod) *corev1.Pod {
 	return found
 }
 
-// await asks until ok, for at most 20 s; what says what for.
+// await asks until ok, for at most a minute; what says what for.
 func await(ctx context.Context, what func() string, ok func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
