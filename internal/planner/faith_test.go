@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -66,4 +67,17 @@ func TestCordonIsATaintThatPodsMayTolerate(t *testing.T) {
 	require.Len(t, r.OnNodes["n"], 1)
 	require.Equal(t, "b", r.OnNodes["n"][0].Name)
 	require.Equal(t, 1, machines(r))
+}
+
+func TestADaemonSetWhosePortIsTakenTakesNoRoom(t *testing.T) {
+	p := pool(t, view("m5"), "general")
+	s := Snapshot{Pods: many(1, "a", cpuMem("1200m", "1Gi")), Pools: []Pool{p}, Nodes: []Node{node(p, "n", "m5.large", testZones[0])}}
+	for _, name := range []string{"one", "two"} {
+		ds := &appsv1.DaemonSet{}
+		ds.Name = name
+		ds.Spec.Template.Spec = pod("", cpuMem("700m", "100Mi"), onPort(8080)).Spec
+		s.DaemonSets = append(s.DaemonSets, ds)
+	}
+	s.DaemonSets[0].UID, s.DaemonSets[1].UID = "one", "two"
+	require.Len(t, Plan(s).OnNodes["n"], 1)
 }

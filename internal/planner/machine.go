@@ -186,7 +186,7 @@ func zoneNames(pools []Pool) []string {
 func (p *plan) addDaemons() {
 	for _, d := range p.daemons {
 		for _, m := range p.machines {
-			if d.profile.on(m).empty() {
+			if d.profile.on(m).empty() || anyConflict(d.ports, m.ports) {
 				continue
 			}
 			if m.daemon == nil {

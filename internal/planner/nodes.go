@@ -263,7 +263,7 @@ func (p *plan) load() {
 		}
 		p.loadAttached(n)
 		for _, d := range p.daemons {
-			if !owners[d.uid] && p.mayRunOn(d.profile, n) {
+			if !owners[d.uid] && p.mayRunOn(d.profile, n) && !anyConflict(d.ports, n.ports) { // where its port is taken it stays out
 				n.free.add(d.req, -1)
 				n.ports = append(n.ports, d.ports...)
 			}

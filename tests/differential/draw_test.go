@@ -38,7 +38,7 @@ func (d *draw) often(percent int) bool { return d.number(1, 100) <= percent }
 func drawn(seed int) *trial {
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	chosen := []int{seed % len(predicates)}
-	for range random.IntN(4) {
+	for range random.IntN(5) {
 		i := random.IntN(len(predicates))
 		if !slices.Contains(chosen, i) && !slices.ContainsFunc(chosen, func(j int) bool { return apart(predicates[i].name, predicates[j].name) }) {
 			chosen = append(chosen, i)
