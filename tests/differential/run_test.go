@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -308,28 +309,24 @@ func (r *run) nothingFits(ctx context.Context, rest []types.NamespacedName) (str
 	return strings.Join(words, "\n"), nil
 }
 
-// preempted takes away what the scheduler evicts for the pods that it nominated: there must be room for them then.
+// preempted takes away what the scheduler evicts for the pods that it nominated: there must be room for them then. It
+// evicts beside its work, so what it evicts may be marked only a while after it has nominated.
 func (r *run) preempted(ctx context.Context, nominated map[types.NamespacedName]string) (string, error) {
-	for _, pod := range r.all() {
-		if pod.DeletionTimestamp != nil {
-			if err := r.delete(ctx, pod); err != nil {
-				return "", err
+	left := maps.Clone(nominated)
+	// Not every eviction wakes the pod that it is for; the scheduler itself looks again after five minutes.
+	for range 200 {
+		maps.DeleteFunc(left, func(k types.NamespacedName, _ string) bool { return r.now(r.pods[k]).Spec.NodeName != "" })
+		if len(left) == 0 {
+			return "", nil
+		}
+		for _, pod := range r.all() {
+			if pod.DeletionTimestamp != nil {
+				if err := r.delete(ctx, pod); err != nil {
+					return "", err
+				}
 			}
 		}
-	}
-	left := map[types.NamespacedName]string{}
-	for k, node := range nominated {
-		bound := func() bool { return r.now(r.pods[k]).Spec.NodeName != "" }
-		// Not every eviction wakes the pod that it is for; the scheduler itself looks again after five minutes.
-		for range 100 {
-			if bound() {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		if !bound() {
-			left[k] = node
-		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return r.place(ctx, left, "nothing is bought for it as it preempts")
 }
