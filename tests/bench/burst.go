@@ -103,13 +103,18 @@ func burst(ctx context.Context, t *table, n int) error {
 	return nil
 }
 
-// create makes n pods of four sizes, many at a time.
+// create makes n pods of four sizes.
 func (h *house) create(ctx context.Context, n int) error {
+	return h.createPods(ctx, n, func(i int) *corev1.Pod { return pod(fmt.Sprintf("p-%d", i), 250*(1+i%4), 512*(1+i%3), nil) })
+}
+
+// createPods makes n pods, many at a time.
+func (h *house) createPods(ctx context.Context, n int, pod func(i int) *corev1.Pod) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(20)
 	for i := range n {
 		g.Go(func() error {
-			p := pod(fmt.Sprintf("p-%d", i), 250*(1+i%4), 512*(1+i%3), nil)
+			p := pod(i)
 			_, err := h.kube.CoreV1().Pods(p.Namespace).Create(ctx, p, metav1.CreateOptions{})
 			return err
 		})

@@ -11,6 +11,7 @@ import (
 	smithytime "github.com/aws/smithy-go/time"
 	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
@@ -100,18 +101,9 @@ func size(ctx context.Context, t *table, n int) error {
 	return nil
 }
 
-// createSized makes n pods of which one fits on a machine, many at a time.
+// createSized makes n pods of which one fits on a machine.
 func (h *house) createSized(ctx context.Context, n int) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(20)
-	for i := range n {
-		g.Go(func() error {
-			p := pod(fmt.Sprintf("p-%d", i), 1200, 1024, nil)
-			_, err := h.kube.CoreV1().Pods(p.Namespace).Create(ctx, p, metav1.CreateOptions{})
-			return err
-		})
-	}
-	return g.Wait()
+	return h.createPods(ctx, n, func(i int) *corev1.Pod { return pod(fmt.Sprintf("p-%d", i), 1200, 1024, nil) })
 }
 
 // rows tells what the processes used.
