@@ -177,15 +177,14 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 // save records the phases that people ask for later. The two that a healthy machine passes within a second are in the
 // next record's times, and so is the way there of one that is quick.
 func (n *node) save(ctx workflow.Context) {
-	if n.state.Revision == 0 && workflow.Now(ctx).Before(n.recordBy()) {
-		switch n.state.Phase {
-		case contract.PhaseLaunching, contract.PhaseRegistered, contract.PhaseInitialized:
+	early := n.state.Revision == 0 && workflow.Now(ctx).Before(n.recordBy())
+	switch n.state.Phase {
+	case contract.PhaseLaunching:
+		if early {
 			return
 		}
-	}
-	switch n.state.Phase {
 	case contract.PhaseRegistered, contract.PhaseInitialized:
-		if n.state.Revision > 0 || n.in.RecordAfter == 0 {
+		if early || n.state.Revision > 0 {
 			return
 		}
 	}

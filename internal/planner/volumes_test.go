@@ -23,10 +23,11 @@ func claiming(names ...string) func(*corev1.Pod) {
 
 // bound claim and its volume in a zone.
 func boundClaim(name, zone string) (*corev1.PersistentVolumeClaim, *corev1.PersistentVolume) {
-	return &corev1.PersistentVolumeClaim{
+	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", Annotations: map[string]string{annBound: "yes"}},
 		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "pv-" + name},
-	}, &corev1.PersistentVolume{
+	}
+	volume := &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: "pv-" + name},
 		Spec: corev1.PersistentVolumeSpec{
 			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: DriverEBS, VolumeHandle: name}},
@@ -35,6 +36,7 @@ func boundClaim(name, zone string) (*corev1.PersistentVolumeClaim, *corev1.Persi
 			}}}},
 		},
 	}
+	return claim, volume
 }
 
 func unboundClaim(name, class string) *corev1.PersistentVolumeClaim {

@@ -22,7 +22,13 @@ buckets: false
 boot: {pending: 0s, register: 0s, ready: 0s, stopping: 0s, shuttingDown: 0s, deletion: 0s, jitter: 0}
 `
 
-const burstPool = `
+// poolOf is a pool of general machines of some sizes in three zones, with a chain of capacity types.
+func poolOf(sizes, steps string) string {
+	var chain strings.Builder
+	for step := range strings.FieldsSeq(steps) {
+		fmt.Fprintf(&chain, "\n    - {capacityType: %s}", step)
+	}
+	return fmt.Sprintf(`
 apiVersion: floe.dev/v1alpha1
 kind: NodePool
 metadata: {name: general}
@@ -32,11 +38,12 @@ spec:
   reserved: {cpu: 100m, memory: 400Mi}
   requirements:
     - {key: floe.dev/instance-family, operator: In, values: [m5, c5, r5, m6i, c6i, r6i]}
-    - {key: floe.dev/instance-size, operator: In, values: [large, xlarge, 2xlarge]}
-  fallback:
-    - {capacityType: spot}
-    - {capacityType: on-demand}
-`
+    - {key: floe.dev/instance-size, operator: In, values: [%s]}
+  fallback:%s
+`, sizes, chain.String())
+}
+
+var burstPool = poolOf("large, xlarge, 2xlarge", "spot on-demand")
 
 func requests(milli, mib int) corev1.ResourceList {
 	return corev1.ResourceList{

@@ -17,20 +17,7 @@ import (
 
 // rivalPool is what both may buy: on-demand only, whose price is the same in every zone and at every moment, so that
 // what is paid tells of the plan alone, and neither of spot prices nor of how a fleet chooses between them.
-const rivalPool = `
-apiVersion: floe.dev/v1alpha1
-kind: NodePool
-metadata: {name: general}
-spec:
-  launchTemplate: {id: lt-0f10e000000000001}
-  subnets: [subnet-0f10e00000000000a, subnet-0f10e00000000000b, subnet-0f10e00000000000c]
-  reserved: {cpu: 100m, memory: 400Mi}
-  requirements:
-    - {key: floe.dev/instance-family, operator: In, values: [m5, c5, r5, m6i, c6i, r6i]}
-    - {key: floe.dev/instance-size, operator: In, values: [large, xlarge, 2xlarge]}
-  fallback:
-    - {capacityType: on-demand}
-`
+var rivalPool = poolOf("large, xlarge, 2xlarge", "on-demand")
 
 // settle is how long after the last binding the bill is drawn up, so that a machine which was bought for nothing is on
 // it: its Node comes without a pod.

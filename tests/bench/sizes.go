@@ -23,21 +23,7 @@ import (
 const idleFor = time.Minute
 
 // sizedPool brings one machine of two cores for each pod that asks for more than one.
-const sizedPool = `
-apiVersion: floe.dev/v1alpha1
-kind: NodePool
-metadata: {name: general}
-spec:
-  launchTemplate: {id: lt-0f10e000000000001}
-  subnets: [subnet-0f10e00000000000a, subnet-0f10e00000000000b, subnet-0f10e00000000000c]
-  reserved: {cpu: 100m, memory: 400Mi}
-  requirements:
-    - {key: floe.dev/instance-family, operator: In, values: [m5, c5, r5, m6i, c6i, r6i]}
-    - {key: floe.dev/instance-size, operator: In, values: [large]}
-  fallback:
-    - {capacityType: spot}
-    - {capacityType: on-demand}
-`
+var sizedPool = poolOf("large", "spot on-demand")
 
 // measureSize: so many nodes at once under AWS's API budgets, then a minute of nothing, then all of them terminated.
 func measureSize(n int) func(context.Context, *table) error {
