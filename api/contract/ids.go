@@ -67,6 +67,9 @@ func DrainID(cluster, instance string, n int) string {
 	return fmt.Sprintf("drain/%s/%s/%d", cluster, instance, n)
 }
 
+// StandbyID is the workflow id of a pool's Standby.
+func StandbyID(cluster, pool string) string { return "standby/" + cluster + "/" + pool }
+
 // LaunchToken is the idempotency token of one hop: a hash of identity that survives retries, resets and
 // continue-as-new. zone is empty where the call is not zonal (CreateFleet). 64 hexadecimal digits, which is the longest
 // client token that EC2 takes (docs.aws.amazon.com/AWSEC2/latest/APIReference/Run_Instance_Idempotency.html).

@@ -10,6 +10,7 @@ const (
 	WorkflowScaleUp     = "ScaleUp"
 	WorkflowNode        = "Node"
 	WorkflowDrain       = "Drain"
+	WorkflowStandby     = "Standby"
 )
 
 // Signals.
@@ -34,6 +35,9 @@ const (
 	SignalRelease = "release"
 	// SignalSkipStep (SkipStep) tells a ScaleUp not to try a step of its chain (any more).
 	SignalSkipStep = "skip-step"
+	// SignalClaim (Claim) asks a pool's Standby for machines; SignalClaimed (Claimed) is its answer to the ScaleUp.
+	SignalClaim   = "claim"
+	SignalClaimed = "claimed"
 	// SignalForceContinueAsNew (no payload) is the operator's lever on every entity workflow.
 	SignalForceContinueAsNew = "force-continue-as-new"
 )

@@ -52,7 +52,24 @@ const (
 	AnswerQuota     Answer = "quota"
 	AnswerThrottled Answer = "throttled"
 	AnswerRefused   Answer = "refused" // any other error; see Code and Message
+	// AnswerReclaimed is no answer to a hop: what EC2 did later, when it took a spot machine of the offering back.
+	AnswerReclaimed Answer = "reclaimed"
 )
+
+// Quota is a limit of an account that a launch met: EC2 counts machines or vCPUs of a kind in an account and region, and
+// the answer says nothing of the offering's capacity.
+type Quota struct {
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	// Code is EC2's: VcpuLimitExceeded, MaxSpotInstanceCountExceeded, …
+	Code         string                `json:"code"`
+	CapacityType v1alpha1.CapacityType `json:"capacityType"`
+	// Types are what was asked for when the limit was met, sorted: EC2 keeps a limit for each group of families.
+	Types []string `json:"types,omitempty"`
+	// At is when the limit was met last, Until when it is worth trying again.
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+}
 
 // Outcome is what one hop learned of one offering.
 type Outcome struct {

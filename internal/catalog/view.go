@@ -33,6 +33,22 @@ type View struct {
 	SpotUSD map[OfferedKey]float64
 	// BackOff is the offering memory's word on offerings that are to be left alone, and until when. May be nil.
 	BackOff map[contract.Offering]time.Time
+	// Reclaims is the offering memory's word on how often a spot machine of the offering is taken back: reclaims per
+	// machine-hour. An offering that it does not name has no history. May be nil.
+	Reclaims map[contract.Offering]float64
+	// Quotas are the limits of the account that launches met and that still count, sorted by code and capacity type.
+	Quotas []contract.Quota
+}
+
+// ReclaimHours is what a reclaim is taken to cost, in hours of the machine: the pods' work that is lost and done again,
+// and the replacement that runs beside the old machine until it leaves.
+const ReclaimHours = 0.25
+
+// RiskedUSD is what an offering costs an hour when its reclaims are counted: its price and, for spot, a premium of
+// ReclaimHours for each reclaim that is to be expected in that hour. Offerings are ranked and plans are made by it; what is
+// shown as a price is the price.
+func (v *View) RiskedUSD(o contract.Override) float64 {
+	return o.USDPerHour * (1 + ReclaimHours*v.Reclaims[o.Offering])
 }
 
 // USDPerHour is the price of a type in a place, in US dollars an hour. ok is false where none is known. Standby

@@ -1,0 +1,38 @@
+package contract
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Claim is a ScaleUp's request to the pool's Standby for machines of one tier: the payload of the signal `claim`.
+// Standby answers with one Claimed, also where it has none; a ScaleUp that hears nothing goes on with its next step,
+// and gives back what comes too late.
+type Claim struct {
+	// Key tells this claim from every other: the token of the hop. The same claim twice is answered twice with the same
+	// machines.
+	Key string `json:"key"`
+	// ReplyTo is where the answer goes: the ScaleUp, and the signal SignalClaimed.
+	ReplyTo ReplyTo               `json:"replyTo"`
+	Tier    v1alpha1.CapacityType `json:"tier"` // hibernated or stopped
+	Count   int                   `json:"count"`
+	// InstanceTypes and Zones (names) that will do; empty means all.
+	InstanceTypes []string `json:"instanceTypes,omitempty"`
+	Zones         []string `json:"zones,omitempty"`
+	// Requests is what pods are going to ask of each machine.
+	Requests corev1.ResourceList `json:"requests,omitempty"`
+	// Machines are the pods (namespace/name) meant for each machine: they are nominated to its Node when it has proven
+	// itself.
+	Machines [][]string `json:"machines,omitempty"`
+	Purpose  Purpose    `json:"purpose,omitempty"`
+}
+
+// Claimed is Standby's answer: the machines that are the ScaleUp's from now on, and are being resumed by their own Node
+// workflows. Fewer than were asked for is an answer too.
+type Claimed struct {
+	Key      string     `json:"key"`
+	Machines []Instance `json:"machines,omitempty"`
+	// Reason says in words why there are fewer than were asked for.
+	Reason string `json:"reason,omitempty"`
+}
