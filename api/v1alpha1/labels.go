@@ -26,6 +26,9 @@ const (
 	LabelZoneID         = "topology.k8s.aws/zone-id"
 	LabelArch           = corev1.LabelArchStable
 	LabelOS             = corev1.LabelOSStable
+	// LabelStandby is the tier of a standby machine, hibernated or stopped: on its Node from before it is frozen until it
+	// is resumed and in service. The Node is kept while the machine is frozen.
+	LabelStandby = "floe.dev/standby"
 )
 
 // Taints of ours.
@@ -33,7 +36,8 @@ const (
 	// TaintUnregistered is put on by the kubelet (user data: --register-with-taints) and taken off by the Node
 	// workflow once the pool's labels and taints are on. Effect NoExecute.
 	TaintUnregistered = "floe.dev/unregistered"
-	// TaintStandby marks machines made ready beforehand. Effect NoSchedule.
+	// TaintStandby marks machines made ready beforehand: no pod goes there until they are claimed, resumed and proven.
+	// Effect NoSchedule.
 	TaintStandby = "floe.dev/standby"
 	// TaintLeaving marks nodes that are being drained. Effect NoSchedule.
 	TaintLeaving = "floe.dev/leaving"
