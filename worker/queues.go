@@ -42,6 +42,7 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 		contract.ActivityPutNode:    p.store.PutNode,
 		contract.ActivityStartNodes: p.nodes.Start,
 		contract.ActivityPutHops:    p.store.PutHops,
+		contract.ActivityPutReclaim: p.store.PutReclaim,
 		contract.ActivityPrune:      p.store.Prune,
 	}}}
 

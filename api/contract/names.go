@@ -33,6 +33,8 @@ const (
 	// as the updates.
 	SignalHold    = "hold"
 	SignalRelease = "release"
+	// SignalReclaim (Reclaim) tells a Node that AWS takes its machine back, or may.
+	SignalReclaim = "reclaim"
 	// SignalSkipStep (SkipStep) tells a ScaleUp not to try a step of its chain (any more).
 	SignalSkipStep = "skip-step"
 	// SignalClaim (Claim) asks a pool's Standby for machines; SignalClaimed (Claimed) is its answer to the ScaleUp.
@@ -79,6 +81,11 @@ const (
 	ActivityPutNode    = "store.PutNode"
 	ActivityStartNodes = "nodes.Start"
 	ActivityPutHops    = "store.PutHops"
+	// ActivityConfirmReclaim asks EC2 whether a notice is true, ActivityUnmark takes the mark of a refuted one off a Node, and
+	// ActivityPutReclaim tells the offering memory of a true one.
+	ActivityConfirmReclaim = "aws.ConfirmReclaim"
+	ActivityUnmark         = "kube.Unmark"
+	ActivityPutReclaim     = "store.PutReclaim"
 )
 
 // Search attributes, all of type Keyword.
