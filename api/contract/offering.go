@@ -54,6 +54,9 @@ const (
 	AnswerRefused   Answer = "refused" // any other error; see Code and Message
 	// AnswerReclaimed is no answer to a hop: what EC2 did later, when it took a spot machine of the offering back.
 	AnswerReclaimed Answer = "reclaimed"
+	// AnswerProbing is no answer either: a process has claimed the probe of an offering whose back-off is over, and is about
+	// to ask.
+	AnswerProbing Answer = "probing"
 )
 
 // Quota is a limit of an account that a launch met: EC2 counts machines or vCPUs of a kind in an account and region, and
