@@ -11,28 +11,21 @@ import (
 
 // countBound counts bound pods for every counter, by the domains of their nodes.
 func (p *plan) countBound() {
-	byNamespace := map[string][]*counter{}
 	for _, n := range p.nodes {
 		p.openDomains(n)
+		if len(p.counters) == 0 {
+			continue
+		}
 		for _, pod := range n.Pods {
-			if ended(pod) || len(p.counters) == 0 {
+			if ended(pod) {
 				continue
 			}
-			counters, known := byNamespace[pod.Namespace]
-			if !known {
-				for _, k := range p.counters {
-					if k.term.namespaces == nil || k.term.namespaces[pod.Namespace] {
-						counters = append(counters, k)
-					}
-				}
-				byNamespace[pod.Namespace] = counters
-			}
-			for _, k := range counters {
+			for _, k := range p.countersOf(pod) {
 				// The scheduler leaves pods that are going out of a spread, but not out of affinity.
 				if k.spread != nil && pod.DeletionTimestamp != nil || !p.looksAt(k, n) {
 					continue
 				}
-				if domain, ok := n.domain(k.term.key); ok && k.term.matches(pod) {
+				if domain, ok := n.domain(k.term.key); ok {
 					k.put(domain, 1)
 				}
 			}
@@ -46,6 +39,28 @@ func (p *plan) countBound() {
 			}
 		}
 	}
+}
+
+// countersOf are the counters that count a bound pod. Pods with the same namespace and the same labels, as far as any
+// selector looks at them, share the answer.
+func (p *plan) countersOf(pod *corev1.Pod) []*counter {
+	p.sig.buf = p.sig.buf[:0]
+	p.sig.text(pod.Namespace)
+	for _, key := range p.labelKeys {
+		if value, ok := pod.Labels[key]; ok {
+			p.sig.text(key, value)
+		}
+	}
+	counters, known := p.counting[string(p.sig.buf)]
+	if !known {
+		for _, k := range p.counters {
+			if k.term.matches(pod) {
+				counters = append(counters, k)
+			}
+		}
+		p.counting[string(p.sig.buf)] = counters
+	}
+	return counters
 }
 
 // openDomains enters a node's domains with every spread that looks at the node: empty domains count too.
@@ -132,21 +147,12 @@ func (p *plan) fitNodes() {
 	for _, c := range order {
 		total.add(c.req, int64(c.left))
 	}
-	size := func(c *class) float64 {
-		s := 0.0
-		for i, r := range c.req {
-			if total[i] > 0 {
-				s += float64(r) / float64(total[i])
-			}
-		}
-		return s
-	}
 	slices.SortStableFunc(order, func(a, b *class) int {
 		return cmp.Or(
 			cmp.Compare(b.priority, a.priority),
 			cmp.Compare(btoi(b.topology.any()), btoi(a.topology.any())),
 			cmp.Compare(a.topology.strictness(), b.topology.strictness()),
-			cmp.Compare(size(b), size(a)),
+			cmp.Compare(portion(b.req, total), portion(a.req, total)),
 			strings.Compare(a.key, b.key),
 		)
 	})

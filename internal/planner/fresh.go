@@ -31,18 +31,20 @@ type move struct {
 	n    int
 }
 
-// fitFresh puts pods on fresh nodes, in the better of two ways: this plan is to find again what the one found that
+// fitFresh puts pods on fresh nodes, in the best of three ways: this plan is to find again what the one found that
 // bought the nodes, namely how all those pods fit, or machines would be bought for what is left over.
 func (p *plan) fitFresh(classes []*class) {
 	kinds := p.freshKinds()
 	if len(kinds) == 0 {
 		return
 	}
-	best, bought := p.newTrial(classes), p.newTrial(classes)
-	best.firstFit(kinds)
-	bought.asBought(kinds)
-	if bought.leftOver() < best.leftOver() {
-		best = bought
+	var best *trial
+	for _, way := range []func(*trial, [][]*nodeState){(*trial).firstFit, (*trial).asBought, (*trial).bestFit} {
+		t := p.newTrial(classes)
+		way(t, kinds)
+		if best == nil || t.leftOver() < best.leftOver() {
+			best = t
+		}
 	}
 	for _, m := range best.moves {
 		p.place(m.class, m.node, m.n)
@@ -113,13 +115,17 @@ func (p *plan) freshKinds() [][]*nodeState {
 	return kinds
 }
 
+// freeOf a node is what is left of it in this trial.
+func (t *trial) freeOf(n *nodeState) vec {
+	if free, known := t.free[n]; known {
+		return free
+	}
+	return n.free
+}
+
 // room is how many pods of a class a node has room for in this trial.
 func (t *trial) room(c *class, n *nodeState) int {
-	free, known := t.free[n]
-	if !known {
-		free = n.free
-	}
-	k := min(times(free, nil, c.req), t.left[c])
+	k := min(times(t.freeOf(n), nil, c.req), t.left[c])
 	if k > 0 && !t.plan.runsOn(c.profile, n) {
 		return 0
 	}
@@ -139,18 +145,54 @@ func (t *trial) move(c *class, n *nodeState, k int) {
 
 // firstFit puts the pods that are worth most on the first nodes that take them.
 func (t *trial) firstFit(kinds [][]*nodeState) {
+	nodes := slices.Concat(kinds...)
 	for _, c := range t.order {
-		for _, kind := range kinds {
-			for _, n := range kind {
-				if t.left[c] == 0 {
-					break
-				}
-				if k := t.room(c, n); k > 0 {
-					t.move(c, n, k)
-				}
-			}
+		t.fit(c, nodes)
+	}
+}
+
+// bestFit puts the pods that are worth most on the nodes with the least room that take them.
+func (t *trial) bestFit(kinds [][]*nodeState) {
+	nodes := slices.Concat(kinds...)
+	all := make(vec, len(t.plan.dims.names))
+	for _, n := range nodes {
+		all.add(n.free, 1)
+	}
+	room := make(map[*nodeState]float64, len(nodes))
+	for _, n := range nodes {
+		room[n] = portion(t.freeOf(n), all)
+	}
+	for _, c := range t.order {
+		slices.SortStableFunc(nodes, func(a, b *nodeState) int { return cmp.Compare(room[a], room[b]) })
+		for _, n := range t.fit(c, nodes) {
+			room[n] = portion(t.freeOf(n), all)
 		}
 	}
+}
+
+// fit puts pods of a class on the first nodes that take them, and tells which these were.
+func (t *trial) fit(c *class, nodes []*nodeState) (took []*nodeState) {
+	for _, n := range nodes {
+		if t.left[c] == 0 {
+			break
+		}
+		if k := t.room(c, n); k > 0 {
+			t.move(c, n, k)
+			took = append(took, n)
+		}
+	}
+	return took
+}
+
+// portion is how much of all an amount is, summed over resources.
+func portion(v, all vec) float64 {
+	s := 0.0
+	for i, n := range all {
+		if n > 0 {
+			s += float64(v[i]) / float64(n)
+		}
+	}
+	return s
 }
 
 // asBought fills nodes in the way in which machines are bought (pack): the pods that are worth most lead, and of all

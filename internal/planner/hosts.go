@@ -1,7 +1,9 @@
 package planner
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -87,6 +89,8 @@ func (p *plan) simplifyHostRules(kinds int) {
 				bounds = append(bounds, b)
 			}
 		}
+		slices.Sort(shared)
+		slices.SortFunc(bounds, func(a, b hostBound) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.most, b.most)) })
 		h.kinds, h.bounds = shared, bounds
 	}
 }

@@ -80,11 +80,7 @@ func (p *plan) places(b *bin) (zones []string, types []v1alpha1.CapacityType) {
 		return nil, nil
 	}
 	in := b.env[b.ct]
-	everywhere := uint64(0)
-	for _, m := range b.pool.machines {
-		everywhere |= m.avail[ctSpot] | m.avail[ctOnDemand]
-	}
-	if everywhere&^in != 0 {
+	if b.pool.zones&^in != 0 {
 		offer{in}.each(func(_, zone int) { zones = append(zones, p.zones[zone]) })
 	}
 	for ct, capacityType := range capacityTypes {
@@ -102,6 +98,9 @@ func (p *plan) places(b *bin) (zones []string, types []v1alpha1.CapacityType) {
 func (b *bin) anywhere(ct int, zones uint64) bool {
 	return slices.ContainsFunc(b.pool.machines, func(m *machine) bool {
 		o := m.avail
+		if o[ct]&zones == 0 {
+			return false
+		}
 		for _, part := range b.parts {
 			o = o.and(part.on(m))
 		}

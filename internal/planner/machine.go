@@ -94,6 +94,7 @@ type poolState struct {
 	Pool
 	plan     *plan
 	region   string
+	zones    uint64   // that anything can be bought in
 	zoneIDs  []string // by zone
 	machines []*machine
 	byType   map[string]*machine
@@ -153,6 +154,7 @@ func (p *plan) addMachine(s *poolState, c *catalog.Candidate) {
 	allocatable := p.allocatable(s, c.Type)
 	m.room = p.dims.vec(allocatable)
 	p.limitAttached(m.room, p.attachedBy(c.Type))
+	s.zones |= m.avail[ctSpot] | m.avail[ctOnDemand]
 	s.machines = append(s.machines, m)
 	s.byType[c.Type.Name] = m
 	p.machines = append(p.machines, m)

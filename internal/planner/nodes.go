@@ -252,8 +252,7 @@ func (p *plan) load() {
 			if ended(pod) {
 				continue
 			}
-			n.free.add(p.dims.vec(boundRequests(pod)), -1)
-			n.free[dimPods]--
+			p.takeOff(n, pod)
 			n.ports = append(n.ports, hostPorts(&pod.Spec)...)
 			if owner := metav1.GetControllerOfNoCopy(pod); owner != nil && owner.Kind == "DaemonSet" {
 				owners[owner.UID] = true
@@ -271,9 +270,25 @@ func (p *plan) load() {
 	}
 }
 
-// boundRequests is what the scheduler counts for a bound pod: while it is resized, the larger of what it has and wants.
-func boundRequests(pod *corev1.Pod) corev1.ResourceList {
-	return resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{UseStatusResources: true})
+// takeOff takes what the scheduler counts for a bound pod off a node: while it is resized, the larger of what it has and
+// wants.
+func (p *plan) takeOff(n *nodeState, pod *corev1.Pod) {
+	n.free[dimPods]--
+	spec := &pod.Spec
+	simple := len(spec.Containers) == 1 && len(spec.InitContainers) == 0 && len(spec.Overhead) == 0 && spec.Resources == nil &&
+		!slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+			return s.Resources != nil || s.AllocatedResources != nil
+		})
+	if !simple {
+		n.free.add(p.dims.vec(resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{UseStatusResources: true})), -1)
+		return
+	}
+	// Most bound pods are like this, and a list of their own for each would be half of what a plan takes in memory.
+	for name, q := range spec.Containers[0].Resources.Requests {
+		if i, ok := p.dims.index[name]; ok {
+			n.free[i] -= amount(name, q)
+		}
+	}
 }
 
 // runsOn reports whether pods of a profile may run on a node, as far as the node alone decides.

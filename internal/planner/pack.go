@@ -113,6 +113,12 @@ func (b *bin) fill(q *queue) {
 			i = q.next[i] - 1
 			continue
 		}
+		zones := b.zones()
+		narrower := zones & it.on(b.machine)[b.ct]
+		if narrower == 0 || len(b.parts) > 0 && narrower != zones && b.cheapest(b.ct, narrower) > b.cheapest(b.ct, zones) {
+			i = q.place[i] - 1
+			continue
+		}
 		has := 0
 		if had > 0 {
 			has = b.hasOf(it)
@@ -120,12 +126,6 @@ func (b *bin) fill(q *queue) {
 		n := b.takes(it, it.left-has)
 		if n == 0 {
 			continue
-		}
-		if len(b.parts) > 0 {
-			zones := b.zones()
-			if narrower := zones & it.on(b.machine)[b.ct]; narrower != zones && b.cheapest(b.ct, narrower) > b.cheapest(b.ct, zones) {
-				continue
-			}
 		}
 		if has > 0 {
 			b.put(it, n)
@@ -156,8 +156,8 @@ func (p *plan) buy(lv *level, items []*item) {
 	if len(items) == 0 {
 		return
 	}
-	lots := undominated(useful(lv.lots, items), items)
-	alone := aloneWorth(lots, items)
+	lots, all := undominated(useful(lv.lots, items), items), lumps(items)
+	alone := aloneWorth(lots, all)
 	byAlone := func(items []*item) []float64 {
 		for _, it := range items {
 			it.worth = alone[it]
@@ -172,7 +172,7 @@ func (p *plan) buy(lv *level, items []*item) {
 			continue // of use only where a limit on nodes leaves pods out
 		}
 		before := p.outcome(items)
-		usd, left := p.pack(lv.number, lots, items, w)
+		usd, left := p.pack(lv.number, lots, all, w)
 		if left < bestLeft || left == bestLeft && usd < bestUSD {
 			best, bestUSD, bestLeft = p.outcome(items), usd, left
 		}
@@ -195,8 +195,12 @@ func aloneWorth(lots []*lot, items []*item) map[*item]float64 {
 	worth := make(map[*item]float64, len(items))
 	trial := lots[0].open(0)
 	for _, it := range items {
+		it.gather()
 		worth[it] = math.Inf(1)
-		for _, l := range lots {
+		for _, l := range lots { // cheapest first
+			if l.usd >= worth[it]*float64(it.left) {
+				break
+			}
 			trial.reset(l)
 			if n := trial.takes(it, it.left); n > 0 {
 				worth[it] = min(worth[it], l.cost(trial.zones())/float64(n))
@@ -223,58 +227,62 @@ func (p *plan) shareWorth(lots []*lot, items []*item) []float64 {
 	return each
 }
 
+// worthAgain is in how many turns what pods are worth is found out once.
+const worthAgain = 8
+
 // pack buys machines for items. Each turn takes the item whose pods are worth most (large ones first: small ones fit
 // beside them), and of all machines that hold it the one that costs least for what its pods are worth. The same machine
 // is bought as often as there are pods for it, so that the cost is in items, not pods.
 func (p *plan) pack(level int, lots []*lot, items []*item, w way) (usd float64, left int) {
 	items = slices.Clone(items)
+	for _, it := range items {
+		it.gather()
+	}
 	trial, best := lots[0].open(level), lots[0].open(level)
 	var q queue
 	r := newRanking(lots, w)
-	for len(items) > 0 {
-		each := w.worth(items)
-		dearest := func(a, b *item) int { return cmp.Compare(b.worth, a.worth) }
-		if !slices.IsSortedFunc(items, dearest) {
-			slices.SortStableFunc(items, dearest)
+	for turn := 0; len(items) > 0; turn++ {
+		if turn%worthAgain == 0 {
+			r.price(w.worth(items))
+			slices.SortStableFunc(items, func(a, b *item) int { return cmp.Compare(b.worth, a.worth) })
+			q.inOrder(items)
 		}
-		q.inOrder(items)
+		r.begin(len(items))
 		bestScore := math.Inf(1)
-		for l := range r.turn(each, items[0]) {
-			if l.least > bestScore {
-				break
-			}
-			if !l.holds(items[0]) || l.affordable() == 0 {
-				continue
-			}
+		for l := r.next(items[0], bestScore); l != nil; l = r.next(items[0], bestScore) {
 			trial.reset(l.lot)
 			trial.fill(&q)
-			value := 0.0
-			for _, part := range trial.parts {
-				value += part.worth * float64(part.n)
-			}
-			cost := l.cost(trial.zones())
-			if w.fewest {
-				cost = 1
-			}
-			l.score = cost / value
+			l.score = w.score(trial)
 			if l.score < bestScore || l.score == bestScore && l.usd < best.usd {
 				bestScore = l.score
 				trial, best = best, trial
 			}
 		}
+		kinds := len(items)
 		if math.IsInf(bestScore, 1) {
-			if r.short {
-				r.lookAtAll()
-				continue
-			}
 			left += items[0].left
 			items = items[1:] // limits leave no machine that holds it
-			continue
+		} else {
+			usd += best.price() * float64(p.commit(best))
+			items = slices.DeleteFunc(items, func(it *item) bool { return it.left == 0 })
 		}
-		usd += best.price() * float64(p.commit(best))
-		items = slices.DeleteFunc(items, func(it *item) bool { return it.left == 0 })
+		if len(items) < kinds {
+			q.inOrder(items)
+		}
 	}
 	return usd, left
+}
+
+// score is what a bin costs for what its pods are worth.
+func (w way) score(b *bin) float64 {
+	value := 0.0
+	for _, part := range b.parts {
+		value += part.worth * float64(part.n)
+	}
+	if w.fewest {
+		return 1 / value
+	}
+	return b.cost(b.zones()) / value
 }
 
 // cost is what a lot is reckoned with when machines are chosen: its price, and a little on top.
@@ -292,13 +300,19 @@ func (p *plan) commit(b *bin) (n int) {
 	for _, part := range b.parts {
 		n = min(n, part.left/part.n)
 	}
-	for _, part := range b.parts {
-		part.left -= part.n * n
-	}
 	b.pool.inUse = b.pool.inUse.plus(b.nominal(), int64(n))
-	bought := b.copy()
-	bought.times = n
-	p.bins = append(p.bins, bought)
+	for more := n; more > 0; {
+		bought := b.copy()
+		bought.parts, bought.times = deal(b.parts, more)
+		for _, part := range bought.parts {
+			part.left -= part.n * bought.times
+		}
+		p.bins = append(p.bins, bought)
+		more -= bought.times
+	}
+	for _, part := range b.parts {
+		part.gather()
+	}
 	return n
 }
 

@@ -19,6 +19,8 @@ type item struct {
 	asked int
 	worth float64 // of one pod, while machines are chosen
 	stuck bool    // its pods want to be with others, and those found no room
+	// members are the items that it stands for, while machines are chosen; see lumps.
+	members []*item
 }
 
 // on is the offerings of a machine that the item's pods can run on.
@@ -29,11 +31,26 @@ func (it *item) on(m *machine) offer {
 	return it.class.bought.on(m)
 }
 
+// samePlaces reports whether the pods of both can run on the same offerings, as far as that is known without a look.
+func (it *item) samePlaces(o *item) bool {
+	return it.slot == o.slot && (it.slot != nil || it.class.bought == o.class.bought)
+}
+
 // slot is one combination of domains (zone, capacity type, …) that new machines can be bought in.
 type slot struct {
+	number int // from 1
 	name   string
 	values map[string]string // by topology key; a key that the machines don't have is missing
 	offers []offer           // by machine
+	// machines that can be bought there, cheapest first
+	machines []*machine
+}
+
+// usd is what a machine costs there.
+func (s *slot) usd(m *machine) float64 {
+	usd := math.Inf(1)
+	s.offers[m.index].each(func(ct, zone int) { usd = min(usd, m.price[ct][zone]) })
+	return usd
 }
 
 // option is a slot as a class sees it.
@@ -219,15 +236,11 @@ func (p *plan) slotsOf(c *class) []option {
 	}
 	c.slots = []option{}
 	for _, s := range p.allSlots(c.bought, placeKeys(c)) {
-		o := option{slot: s, usd: math.Inf(1)}
-		for _, m := range p.machines {
-			if s.offers[m.index].empty() || m.pool.Problem != "" || !fits(m.room, nil, c.req) || anyConflict(c.ports, m.ports) {
-				continue
-			}
-			s.offers[m.index].each(func(ct, zone int) { o.usd = min(o.usd, m.price[ct][zone]) })
-		}
-		if !math.IsInf(o.usd, 1) {
-			c.slots = append(c.slots, o)
+		i := slices.IndexFunc(s.machines, func(m *machine) bool {
+			return fits(m.room, nil, c.req) && !anyConflict(c.ports, m.ports)
+		})
+		if i >= 0 {
+			c.slots = append(c.slots, option{slot: s, usd: s.usd(s.machines[i])})
 		}
 	}
 	return c.slots
@@ -250,7 +263,8 @@ func (p *plan) allSlots(f *profile, keys []string) []*slot {
 			}
 			s := byName[string(name)]
 			if s == nil {
-				s = &slot{name: string(name), values: map[string]string{}, offers: make([]offer, len(p.machines))}
+				p.numbered++
+				s = &slot{number: p.numbered, name: string(name), values: map[string]string{}, offers: make([]offer, len(p.machines))}
 				for _, key := range keys {
 					if value, ok := labels[key]; ok {
 						s.values[key] = value
@@ -263,7 +277,14 @@ func (p *plan) allSlots(f *profile, keys []string) []*slot {
 	}
 	slots := make([]*slot, 0, len(byName))
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		slots = append(slots, byName[name])
+		s := byName[name]
+		for _, m := range p.machines {
+			if !s.offers[m.index].empty() && m.pool.Problem == "" {
+				s.machines = append(s.machines, m)
+			}
+		}
+		slices.SortStableFunc(s.machines, func(a, b *machine) int { return cmp.Compare(s.usd(a), s.usd(b)) })
+		slots = append(slots, s)
 	}
 	p.slots[id] = slots
 	return slots

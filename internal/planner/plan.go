@@ -24,9 +24,12 @@ type plan struct {
 	namespaces   []*corev1.Namespace
 	profiles     map[string]*profile
 	slots        map[string][]*slot
+	numbered     int // slots
 	classes      []*class
 	counters     []*counter
 	counterByKey map[string]*counter
+	counting     map[string][]*counter // see countersOf
+	labelKeys    []string
 	sig          signature
 	storage      *storage
 	learned      map[poolType]corev1.ResourceList
@@ -49,13 +52,14 @@ type daemon struct {
 func newPlan(s Snapshot) *plan {
 	p := &plan{
 		now: s.Now, profiles: map[string]*profile{}, slots: map[string][]*slot{},
-		counterByKey: map[string]*counter{}, namespaces: s.Namespaces,
+		counterByKey: map[string]*counter{}, counting: map[string][]*counter{}, namespaces: s.Namespaces,
 		result: Result{OnNodes: map[string][]*corev1.Pod{}, InFlight: map[string][]*corev1.Pod{}},
 	}
 	pods := slices.DeleteFunc(slices.Clone(s.Pods), func(pod *corev1.Pod) bool { return !planned(pod) })
 	p.result.Ignored = len(s.Pods) - len(pods)
 	p.storage = newStorage(&s)
-	p.classes = group(pods, labelKeys(&s), p.storage)
+	p.labelKeys = labelKeys(&s)
+	p.classes = group(pods, p.labelKeys, p.storage)
 	p.result.Classes = len(p.classes)
 	asked := map[corev1.ResourceName]bool{}
 	requests := make([]corev1.ResourceList, len(p.classes))

@@ -110,7 +110,22 @@ func times(room, used, req vec) int {
 	return int(n)
 }
 
-func fits(room, used, req vec) bool { return times(room, used, req) > 0 }
+// fits is times > 0.
+func fits(room, used, req vec) bool {
+	for i, r := range req {
+		if r <= 0 {
+			continue
+		}
+		left := room[i]
+		if used != nil {
+			left -= used[i]
+		}
+		if left < r {
+			return false
+		}
+	}
+	return true
+}
 
 // maxOf puts the larger of each into v.
 func (v vec) maxOf(o vec) {

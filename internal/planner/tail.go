@@ -18,12 +18,15 @@ func (p *plan) trim() {
 			p.bins[i] = other
 		}
 	}
-	for p.joinTwo() {
+	for known := (joins{}); p.joinTwo(known); {
 	}
 }
 
+// joins are pairs that were looked at, with what they would become: nil for nothing.
+type joins map[[2]*bin]*bin
+
 // joinTwo joins the pair of single machines that saves most. It reports whether there was one.
-func (p *plan) joinTwo() bool {
+func (p *plan) joinTwo(known joins) bool {
 	var single []*bin
 	for _, b := range p.bins {
 		if b.times == 1 {
@@ -39,7 +42,11 @@ func (p *plan) joinTwo() bool {
 			if a.level != b.level || a.pool != b.pool || a.zones()&b.zones() == 0 {
 				continue
 			}
-			joined := p.cheaper(slices.Concat(a.parts, b.parts), a, b)
+			joined, looked := known[[2]*bin{a, b}]
+			if !looked || a.pool.limited() { // what limits allow changes with each that is joined
+				joined = p.cheaper(slices.Concat(a.parts, b.parts), a, b)
+				known[[2]*bin{a, b}] = joined
+			}
 			if joined == nil {
 				continue
 			}
