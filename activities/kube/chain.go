@@ -47,14 +47,28 @@ func (a *Activities) OpenChain(ctx context.Context, in contract.OpenChainInput) 
 	if err != nil {
 		return contract.Chain{}, err
 	}
+	now := a.now()
 	chain := contract.Chain{
-		Account: cmp.Or(account, view.Account), Region: view.Region, Template: template,
-		Steps: fallback.Steps(pool.NodePool, view, launch, a.now()),
+		Account: cmp.Or(account, view.Account), Region: view.Region, Template: template, Version: contract.ChainVersion,
+		Steps: fallback.Steps(pool.NodePool, view, launch, now),
 	}
 	if pool.Spec.RegistrationTimeout != nil {
 		chain.RegistrationTimeout = pool.Spec.RegistrationTimeout.Duration
 	}
+	if pool.Spec.HedgeAfter != nil {
+		chain.HedgeAfter = pool.Spec.HedgeAfter.Duration
+	}
+	if needsHelp(launch, chain.Steps) {
+		chain.Help = fallback.Help(pool.NodePool, view, launch, now)
+	}
 	return chain, nil
+}
+
+// needsHelp reports whether it is likely enough that the chain brings nothing. To say what would help takes as long as to
+// open the chain, which most launches need not wait for.
+func needsHelp(launch contract.ScaleUpInput, steps []contract.Step) bool {
+	return launch.Drought || launch.Purpose == "" || launch.Purpose == contract.PurposeHand ||
+		!slices.ContainsFunc(steps, func(s contract.Step) bool { return s.Skipped == "" })
 }
 
 // checkLaunch looks at what can be judged without the pool.

@@ -21,6 +21,7 @@ func openChain(launch contract.ScaleUpInput) contract.OpenChainInput {
 func TestOpenChain(t *testing.T) {
 	w := newWorld(t, testPool("api", func(s *v1alpha1.NodePoolSpec) {
 		s.RegistrationTimeout = &metav1.Duration{Duration: 7 * time.Minute}
+		s.HedgeAfter = &metav1.Duration{Duration: 20 * time.Second}
 	}))
 	chain, err := w.OpenChain(t.Context(), openChain(contract.ScaleUpInput{
 		Cluster: "demo", Pool: "api", Count: 3, InstanceTypes: []string{"c5.large", "c5.xlarge"}, Zones: []string{"eu-west-1b"},
@@ -30,6 +31,8 @@ func TestOpenChain(t *testing.T) {
 	require.Equal(t, "eu-west-1", chain.Region)
 	require.Equal(t, "3", chain.Template.Version)
 	require.Equal(t, 7*time.Minute, chain.RegistrationTimeout)
+	require.Equal(t, 20*time.Second, chain.HedgeAfter)
+	require.Equal(t, contract.ChainVersion, chain.Version)
 	require.Len(t, chain.Steps, 2)
 	for i, ct := range []v1alpha1.CapacityType{v1alpha1.Spot, v1alpha1.OnDemand} {
 		require.Equal(t, ct, chain.Steps[i].CapacityType)
@@ -43,6 +46,35 @@ func TestOpenChainDefaults(t *testing.T) {
 	chain, err := w.OpenChain(t.Context(), openChain(contract.ScaleUpInput{Cluster: "demo", Pool: "api", Count: 1}))
 	require.NoError(t, err)
 	require.Equal(t, 15*time.Minute, chain.RegistrationTimeout, "the pool's defaults are filled in")
+	require.Zero(t, chain.HedgeAfter, "off unless the pool says so")
+}
+
+// What would help is worked out where it is likely to be needed, and nobody else waits for it.
+func TestOpenChainSaysWhatWouldHelp(t *testing.T) {
+	w := newWorld(t, testPool("api", func(s *v1alpha1.NodePoolSpec) {
+		s.Requirements = append(s.Requirements, corev1.NodeSelectorRequirement{
+			Key: v1alpha1.LabelInstanceType, Operator: corev1.NodeSelectorOpIn, Values: []string{"c5.large"},
+		})
+	}))
+	for name, tc := range map[string]struct {
+		change func(*contract.ScaleUpInput)
+		want   bool
+	}{
+		"demand":       {func(*contract.ScaleUpInput) {}, false},
+		"by hand":      {func(in *contract.ScaleUpInput) { in.Purpose = contract.PurposeHand }, true},
+		"in a drought": {func(in *contract.ScaleUpInput) { in.Drought = true }, true},
+		"nothing to try": {func(in *contract.ScaleUpInput) {
+			in.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("7")}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := contract.ScaleUpInput{Cluster: "demo", Pool: "api", Count: 1, Purpose: contract.PurposeDemand}
+			tc.change(&in)
+			chain, err := w.OpenChain(t.Context(), openChain(in))
+			require.NoError(t, err)
+			require.Equal(t, tc.want, len(chain.Help) > 0)
+		})
+	}
 }
 
 func TestOpenChainRefuses(t *testing.T) {

@@ -9,8 +9,13 @@ import (
 
 // Answers sums a hop's outcomes up in words: "5 insufficient-capacity, 2 launched"; the most frequent first.
 func Answers(h Hop) string {
-	if h.Error != "" {
+	switch {
+	case h.Error != "":
 		return h.Error
+	case h.Note != "":
+		return h.Note
+	case h.Ended.IsZero() && len(h.Outcomes) == 0:
+		return "no answer yet"
 	}
 	type tally struct {
 		answer string

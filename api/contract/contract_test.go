@@ -50,5 +50,7 @@ func TestAnswers(t *testing.T) {
 	require.Equal(t, "2 insufficient-capacity, 2 launched, 1 quota (VcpuLimitExceeded)", Answers(Hop{Outcomes: []Outcome{
 		{Answer: AnswerICE}, {Answer: AnswerLaunched, Count: 2}, {Answer: AnswerQuota, Code: "VcpuLimitExceeded"}, {Answer: AnswerICE},
 	}}))
+	require.Equal(t, "no answer yet", Answers(Hop{}))
+	require.Equal(t, "2 handed over", Answers(Hop{Note: "2 handed over"}))
 	require.Equal(t, "no", Answers(Hop{Error: "no", Outcomes: []Outcome{{Answer: AnswerICE}}}))
 }

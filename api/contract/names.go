@@ -30,16 +30,20 @@ const (
 	SignalDrain     = "drain"
 	SignalTerminate = "terminate"
 	// SignalHold and SignalRelease (Operation) keep a Node from leaving voluntarily, and let it go again. The same words
-	// as the updates.
+	// as the updates. To a ScaleUp they say that no new hop is to begin, and that it may go on.
 	SignalHold    = "hold"
 	SignalRelease = "release"
 	// SignalReclaim (Reclaim) tells a Node that AWS takes its machine back, or may.
 	SignalReclaim = "reclaim"
 	// SignalSkipStep (SkipStep) tells a ScaleUp not to try a step of its chain (any more).
 	SignalSkipStep = "skip-step"
-	// SignalClaim (Claim) asks a pool's Standby for machines; SignalClaimed (Claimed) is its answer to the ScaleUp.
+	// SignalUseNow (SkipStep) tells a ScaleUp to try a step of its chain now, and the steps after it in order.
+	SignalUseNow = "use-now"
+	// SignalClaim (Claim) asks a pool's Standby for machines; SignalClaimed (Claimed) is its answer to the ScaleUp;
+	// SignalUnclaim (Unclaim) gives back of them what the ScaleUp has no use for.
 	SignalClaim   = "claim"
 	SignalClaimed = "claimed"
+	SignalUnclaim = "unclaim"
 	// SignalForceContinueAsNew (no payload) is the operator's lever on every entity workflow.
 	SignalForceContinueAsNew = "force-continue-as-new"
 )

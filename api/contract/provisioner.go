@@ -151,6 +151,9 @@ type ProvisionerState struct {
 	RetryAt  time.Time `json:"retryAt,omitzero"`
 	// Trouble is the last error in words, empty when all is well.
 	Trouble string `json:"trouble,omitempty"`
+	// Droughts are the last launches for demand that were not filled, one a pool, in order of the pools' names. One is over
+	// when a launch of the pool is filled, or no pod needs room any more.
+	Droughts []Drought `json:"droughts,omitempty"`
 	// Seen are the last event keys, oldest first: the server's dedup does not cross continue-as-new.
 	Seen     []string    `json:"seen,omitempty"`
 	LastPlan *PlanDigest `json:"lastPlan,omitempty"`
@@ -162,4 +165,17 @@ type ProvisionerView struct {
 	// Doing says in words what the Provisioner is doing.
 	Doing string `json:"doing"`
 	ProvisionerState
+}
+
+// Drought is a pool's last launch for demand that found no capacity.
+type Drought struct {
+	Pool    string    `json:"pool"`
+	ScaleUp string    `json:"scaleUp"` // workflow id
+	At      time.Time `json:"at"`      // when it ended
+	// Since is when the first of them ended, and Launches how many there have been since.
+	Since    time.Time `json:"since"`
+	Launches int       `json:"launches"`
+	// Reason says in words what was tried, and Help what would help: see Chain.
+	Reason string   `json:"reason"`
+	Help   []string `json:"help,omitempty"`
 }

@@ -42,6 +42,8 @@ type ScaleUpInput struct {
 	Machines [][]string `json:"machines,omitempty"`
 	// Trace is the W3C traceparent of the demand.
 	Trace string `json:"trace,omitempty"`
+	// Drought says that the pool's last launch found no capacity: the chain then says what would help.
+	Drought bool `json:"drought,omitempty"`
 }
 
 // ResolvedTemplate is a launch template with nothing left to resolve, so that a hop's parameters never change under
@@ -60,6 +62,19 @@ type Step struct {
 	Overrides    []Override            `json:"overrides,omitempty"`
 	// Skipped says why nothing of the step can be tried; Overrides is empty then.
 	Skipped string `json:"skipped,omitempty"`
+	// InstanceTypes and Zones (names) are what will do of a step that claims machines (see Claims); empty means all of the
+	// pool's.
+	InstanceTypes []string `json:"instanceTypes,omitempty"`
+	Zones         []string `json:"zones,omitempty"`
+	// FreeAt is when the first of the offerings that were left out is worth a try again: they are in back-off, or beyond
+	// a limit of the account. Zero where none is left out.
+	FreeAt time.Time `json:"freeAt,omitzero"`
+}
+
+// Claims reports whether the step is tried by a claim on the pool's Standby: its machines are there already, so that it
+// has no offerings to ask EC2 for.
+func (s Step) Claims() bool {
+	return s.Skipped == "" && (s.CapacityType == v1alpha1.Hibernated || s.CapacityType == v1alpha1.Stopped)
 }
 
 // OpenChainInput asks for a launch's chain.
@@ -74,7 +89,19 @@ type Chain struct {
 	Template            ResolvedTemplate `json:"template"`
 	Steps               []Step           `json:"steps"`
 	RegistrationTimeout time.Duration    `json:"registrationTimeout"`
+	// HedgeAfter is how long a hop may go without an answer before a further one is opened beside it. Zero: never.
+	HedgeAfter time.Duration `json:"hedgeAfter,omitempty"`
+	// Help says, one each and in words, which single change would give the launch free offerings that the chain has not. It
+	// is worked out for a launch by hand, in a drought, and where the chain has nothing to try.
+	Help []string `json:"help,omitempty"`
+	// Version of the rules by which the chain is walked: ChainVersion. Chains in older histories have none, and are walked
+	// by the rules of their time.
+	Version int `json:"version,omitempty"`
 }
+
+// ChainVersion is the version of the rules for chains opened now. From 1 on an offering that refused one hop of a chain
+// is left out of the hops after it.
+const ChainVersion = 1
 
 // LaunchInput is one hop: one try on one step.
 type LaunchInput struct {
@@ -122,6 +149,8 @@ type Hop struct {
 	Took         time.Duration         `json:"took"`
 	Outcomes     []Outcome             `json:"outcomes,omitempty"`
 	Error        string                `json:"error,omitempty"`
+	// Note says in words what came of a claim, which has no outcomes.
+	Note string `json:"note,omitempty"`
 }
 
 // ScaleUpPhase says how far a ScaleUp is, and at its end how it went.
@@ -150,10 +179,18 @@ type ScaleUpView struct {
 	Next string `json:"next,omitempty"`
 	// Reason says in words why the phase is exhausted, canceled or blocked.
 	Reason string `json:"reason,omitempty"`
-	Chain  *Chain `json:"chain,omitempty"`
+	// Hold that was put on the launch last, also where its end has passed since: ask Hold.Lasts. While it lasts no new hop
+	// is begun.
+	Hold *Hold `json:"hold,omitempty"`
+	// Notes say what was asked of the launch by signals and what came of it, the oldest first, at most MaxNotes.
+	Notes []string `json:"notes,omitempty"`
+	Chain *Chain   `json:"chain,omitempty"`
 }
 
-// SkipStep is the payload of skip-step.
+// MaxNotes is how many notes a ScaleUp keeps: the last ones.
+const MaxNotes = 20
+
+// SkipStep is the payload of skip-step and of use-now.
 type SkipStep struct {
 	Step int `json:"step"` // index in the pool's fallback, from 0
 }
@@ -174,6 +211,12 @@ type LaunchEvent struct {
 	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
 	Instances     []Instance              `json:"instances,omitempty"`
 	Reason        string                  `json:"reason,omitempty"`
+	// FreeAt is when the first of the offerings that the chain left out is worth a try again, and Help what would give it
+	// more: see Step and Chain. Of launch-exhausted.
+	FreeAt time.Time `json:"freeAt,omitzero"`
+	Help   []string  `json:"help,omitempty"`
+	// Hops that the chain took. Of launch-exhausted.
+	Hops int `json:"hops,omitempty"`
 }
 
 // Gone tells a Provisioner that an instance left before a plan saw its Node, or after.

@@ -1,14 +1,17 @@
 package contract
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"floe.dev/floe/api/v1alpha1"
 )
 
 // Claim is a ScaleUp's request to the pool's Standby for machines of one tier: the payload of the signal `claim`.
-// Standby answers with one Claimed, also where it has none; a ScaleUp that hears nothing goes on with its next step,
-// and gives back what comes too late.
+// Standby answers with one Claimed, also where it has none. A ScaleUp that hears nothing within ClaimPatience goes on with
+// its next step; an answer that comes later is taken as far as machines are missing still, and the rest is given back with
+// Unclaim.
 type Claim struct {
 	// Key tells this claim from every other: the token of the hop. The same claim twice is answered twice with the same
 	// machines.
@@ -29,10 +32,26 @@ type Claim struct {
 }
 
 // Claimed is Standby's answer: the machines that are the ScaleUp's from now on, and are being resumed by their own Node
-// workflows. Fewer than were asked for is an answer too.
+// workflows, which run already: the ScaleUp starts none. Fewer than were asked for is an answer too. Where the answer
+// cannot be delivered, because the ScaleUp has ended, the machines stay Standby's.
 type Claimed struct {
 	Key      string     `json:"key"`
 	Machines []Instance `json:"machines,omitempty"`
 	// Reason says in words why there are fewer than were asked for.
 	Reason string `json:"reason,omitempty"`
 }
+
+// Unclaim gives claimed machines back to the pool's Standby: the payload of the signal `unclaim`. They were asked for, and
+// others came first. The same one twice changes nothing more.
+type Unclaim struct {
+	// Key of the claim that brought them.
+	Key string `json:"key"`
+	// Instances are their ids.
+	Instances []string `json:"instances"`
+	// Reason says in words why they are not needed.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ClaimPatience is how long a ScaleUp waits for the answer to a claim before it goes on. Standby answers from memory, in
+// the time of a few workflow tasks.
+const ClaimPatience = 5 * time.Second

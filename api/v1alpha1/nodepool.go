@@ -118,6 +118,14 @@ type NodePoolSpec struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	RegistrationTimeout *metav1.Duration `json:"registrationTimeout,omitempty"`
 
+	// HedgeAfter is how long a try of the chain may go without EC2's answer before a further one is opened beside it, on
+	// what is left of the chain. What comes too much is given back. A try is never opened beside another where it is empty.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	HedgeAfter *metav1.Duration `json:"hedgeAfter,omitempty"`
+
 	// Standby is the room for machines made ready beforehand. No standby is kept where it is empty.
 	// +optional
 	Standby *Standby `json:"standby,omitempty"`

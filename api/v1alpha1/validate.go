@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,9 @@ const (
 	maxMaxPods      = 1000
 	maxWeight       = 100
 )
+
+// minHedge is the least spec.hedgeAfter: sooner than that a healthy answer may not be there.
+const minHedge = time.Second
 
 var (
 	templateID      = regexp.MustCompile(`^lt-[0-9a-f]{8,32}$`)
@@ -122,6 +126,9 @@ func validateResources(list corev1.ResourceList, path *field.Path, names ...core
 func validateTimes(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList) {
 	if d := spec.RegistrationTimeout; d != nil && d.Duration <= 0 {
 		errs = append(errs, field.Invalid(path.Child("registrationTimeout"), d.Duration.String(), "want more than zero, such as 15m: it includes the machine's boot"))
+	}
+	if d := spec.HedgeAfter; d != nil && d.Duration < minHedge {
+		errs = append(errs, field.Invalid(path.Child("hedgeAfter"), d.Duration.String(), "want 1s or more, such as 20s, or leave it out: EC2 takes a second or two to answer when all is well"))
 	}
 	disruption := path.Child("disruption")
 	for _, t := range []struct {

@@ -206,6 +206,11 @@ func (in *NodePoolSpec) DeepCopyInto(out *NodePoolSpec) {
 		*out = new(metav1.Duration)
 		**out = **in
 	}
+	if in.HedgeAfter != nil {
+		in, out := &in.HedgeAfter, &out.HedgeAfter
+		*out = new(metav1.Duration)
+		**out = **in
+	}
 	if in.Standby != nil {
 		in, out := &in.Standby, &out.Standby
 		*out = new(Standby)

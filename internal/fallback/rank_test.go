@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/catalog"
 )
 
 func override(instanceType, zone string, usd float64) contract.Override {
@@ -17,12 +18,15 @@ func override(instanceType, zone string, usd float64) contract.Override {
 	}
 }
 
+// price is the cost of an offering that has no risk.
+func price(o contract.Override) float64 { return o.USDPerHour }
+
 func TestRankTakesTurnsBetweenZonesAtOnePrice(t *testing.T) {
 	var order []string
 	for _, o := range Rank([]contract.Override{
 		override("m", "a", 1), override("m", "b", 1), override("n", "a", 1), override("n", "b", 1),
 		override("cheap", "a", 0.5), override("dear", "b", 2),
-	}) {
+	}, price) {
 		order = append(order, o.InstanceType+o.ZoneID)
 	}
 	require.Equal(t, []string{"cheapa", "mb", "ma", "nb", "na", "dearb"}, order)
@@ -37,10 +41,18 @@ func TestRankKeepsEveryZone(t *testing.T) {
 	}
 	all = append(all, override("only", "d", 1000))
 	zones := map[string]int{}
-	for _, o := range Rank(all) {
+	for _, o := range Rank(all, price) {
 		zones[o.ZoneID]++
 	}
 	require.Equal(t, map[string]int{"a": 29, "b": 15, "c": 15, "d": 1}, zones)
+}
+
+// An offering that is taken back again and again costs more than its price, and shows its price.
+func TestRankCountsTheRisk(t *testing.T) {
+	v := &catalog.View{Reclaims: map[contract.Offering]float64{override("cheap", "a", 0).Offering: 1}}
+	ranked := Rank([]contract.Override{override("cheap", "a", 0.50), override("steady", "a", 0.60), override("dear", "a", 0.65)}, v.RiskedUSD)
+	require.Equal(t, []string{"steady", "cheap", "dear"}, []string{ranked[0].InstanceType, ranked[1].InstanceType, ranked[2].InstanceType})
+	require.Equal(t, 0.50, ranked[1].USDPerHour)
 }
 
 func TestRankProperties(t *testing.T) {
@@ -52,7 +64,7 @@ func TestRankProperties(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SliceOfNDistinct(offering, 1, 150, func(o contract.Override) string { return o.Key() }).Draw(t, "offerings")
-		ranked := Rank(all)
+		ranked := Rank(all, price)
 		if len(ranked) != min(len(all), MaxOverrides) {
 			t.Fatalf("%d of %d", len(ranked), len(all))
 		}
@@ -77,6 +89,6 @@ func TestRankProperties(t *testing.T) {
 				t.Fatalf("zone %s keeps %d of %d, its share is %d", zone, kept[zone], n, share)
 			}
 		}
-		require.Equal(t, ranked, Rank(rapid.Permutation(all).Draw(t, "shuffled")), "the order given does not matter")
+		require.Equal(t, ranked, Rank(rapid.Permutation(all).Draw(t, "shuffled"), price), "the order given does not matter")
 	})
 }

@@ -16,8 +16,13 @@ func Rest(step contract.Step, outcomes []contract.Outcome, got int) contract.Ste
 	}
 	step.Overrides = slices.DeleteFunc(slices.Clone(step.Overrides), func(o contract.Override) bool {
 		return slices.ContainsFunc(outcomes, func(out contract.Outcome) bool {
-			return out.Offering == o.Offering && out.Answer != contract.AnswerLaunched && out.Answer != contract.AnswerThrottled
+			return out.Offering == o.Offering && refuses(out.Answer)
 		})
 	})
 	return step
+}
+
+// refuses reports whether an offering that answered so is not worth another try in this launch.
+func refuses(a contract.Answer) bool {
+	return a != contract.AnswerLaunched && a != contract.AnswerThrottled
 }

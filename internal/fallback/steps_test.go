@@ -105,7 +105,7 @@ func TestStepsSayWhyTheyAreSkipped(t *testing.T) {
 	p.Spec.Fallback = append([]v1alpha1.FallbackStep{{CapacityType: v1alpha1.Hibernated}, {CapacityType: v1alpha1.Stopped}}, p.Spec.Fallback...)
 	p.Spec.Standby = &v1alpha1.Standby{Hibernated: 2}
 	steps := Steps(p, testView(), contract.ScaleUpInput{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("200")}}, noon)
-	require.Equal(t, "the pool's standby has no machine to hand over", steps[0].Skipped)
+	require.Equal(t, "no machine type of the pool fits the step and the launch", steps[0].Skipped)
 	require.Equal(t, "the pool keeps no standby: spec.standby.stopped is 0", steps[1].Skipped)
 	require.Contains(t, steps[2].Skipped, "too small for 200 cpu")
 	require.Contains(t, steps[4].Skipped, "no offering fits")
@@ -147,6 +147,91 @@ func TestStepsLeaveOfferingsInBackOffAlone(t *testing.T) {
 	steps = Steps(testPool(), v, launch, noon)
 	require.Len(t, steps[0].Overrides, 3, "nothing else is left of this launch: try them all")
 	require.Len(t, steps[1].Overrides, 3)
+}
+
+// Demand does not knock at a door that is going to be free soon; a person's launch does, and so does demand where the
+// wait would be long.
+func TestStepsTryWhatIsNotFreeAsALastResort(t *testing.T) {
+	p := testPool()
+	p.Spec.Fallback = p.Spec.Fallback[:1]
+	all := contract.ScaleUpInput{InstanceTypes: []string{"c5.large"}}
+	for name, tc := range map[string]struct {
+		purpose contract.Purpose
+		first   time.Duration // until the first is free
+		want    int
+	}{
+		"by hand":                {contract.PurposeHand, Patience, 3},
+		"demand, soon":           {contract.PurposeDemand, Patience, 0},
+		"demand, a long way off": {contract.PurposeDemand, Patience + time.Second, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, launch := testView(), all
+			launch.Purpose = tc.purpose
+			for i, zone := range []string{"a", "b", "c"} {
+				o := contract.Offering{Region: "eu-west-1", ZoneID: "id-" + zone, InstanceType: "c5.large", CapacityType: v1alpha1.Spot}
+				v.BackOff[o] = noon.Add(tc.first + time.Duration(i)*time.Hour)
+			}
+			steps := Steps(p, v, launch, noon)
+			require.Len(t, steps[0].Overrides, tc.want)
+			require.Equal(t, noon.Add(tc.first), FreeAt(steps))
+		})
+	}
+	require.Zero(t, FreeAt(Steps(p, testView(), all, noon)), "nothing is left out")
+}
+
+func TestStepsKnowTheAccountsLimits(t *testing.T) {
+	v, p := testView(), testPool()
+	until := noon.Add(10 * time.Minute)
+	v.Quotas = []contract.Quota{
+		{Code: "MaxSpotInstanceCountExceeded", CapacityType: v1alpha1.Spot, Types: []string{"c5.large"}, Until: until},
+		{Code: "VcpuLimitExceeded", CapacityType: v1alpha1.OnDemand, Until: noon}, // over
+	}
+	launch := contract.ScaleUpInput{InstanceTypes: []string{"c5.large"}, Purpose: contract.PurposeDemand}
+	steps := Steps(p, v, launch, noon)
+	require.Equal(t, "all 3 offerings are beyond a limit of the account (MaxSpotInstanceCountExceeded); the next is tried again after 2026-07-01T12:10:00Z", steps[0].Skipped)
+	require.Len(t, steps[2].Overrides, 3)
+	require.Equal(t, until, FreeAt(steps))
+
+	v.BackOff[contract.Offering{Region: "eu-west-1", ZoneID: "id-a", InstanceType: "c5.xlarge", CapacityType: v1alpha1.Spot}] = noon.Add(time.Hour)
+	launch.InstanceTypes = []string{"c5.large", "c5.xlarge"}
+	launch.Zones = []string{"eu-west-1a"}
+	steps = Steps(p, v, launch, noon)
+	require.Equal(t, "1 offerings are in back-off and 1 beyond a limit of the account (MaxSpotInstanceCountExceeded); the next is tried again after 2026-07-01T12:10:00Z", steps[0].Skipped)
+
+	p.Spec.Fallback = p.Spec.Fallback[:1]
+	require.Equal(t, []string{"c5.xlarge"}, types(Steps(p, v, launch, noon)[0]), "a limit is not run against")
+	launch.Purpose = contract.PurposeHand
+	require.Equal(t, []string{"c5.large", "c5.xlarge"}, types(Steps(p, v, launch, noon)[0]), "but by hand")
+}
+
+func TestStandbyStepsSayWhatWillDo(t *testing.T) {
+	p := testPool()
+	p.Spec.Standby = &v1alpha1.Standby{Hibernated: 2, Stopped: 1}
+	p.Spec.Fallback = append([]v1alpha1.FallbackStep{
+		{CapacityType: v1alpha1.Hibernated},
+		{CapacityType: v1alpha1.Stopped, Requirements: []corev1.NodeSelectorRequirement{
+			{Key: v1alpha1.LabelInstanceType, Operator: corev1.NodeSelectorOpIn, Values: []string{"c5.large", "m5.large"}},
+			{Key: v1alpha1.LabelZone, Operator: corev1.NodeSelectorOpIn, Values: []string{"eu-west-1b"}},
+		}},
+	}, p.Spec.Fallback...)
+	steps := Steps(p, testView(), contract.ScaleUpInput{}, noon)
+	require.True(t, steps[0].Claims())
+	require.Empty(t, steps[0].InstanceTypes, "any of the pool's")
+	require.Empty(t, steps[0].Zones)
+	require.True(t, steps[1].Claims())
+	require.Equal(t, []string{"c5.large", "m5.large"}, steps[1].InstanceTypes)
+	require.Equal(t, []string{"eu-west-1b"}, steps[1].Zones)
+	require.False(t, steps[2].Claims())
+
+	steps = Steps(p, testView(), contract.ScaleUpInput{
+		Zones: []string{"eu-west-1c"}, Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("90")},
+	}, noon)
+	require.Equal(t, []string{"c5.24xlarge", "m5.24xlarge"}, steps[0].InstanceTypes)
+	require.Equal(t, []string{"eu-west-1c"}, steps[0].Zones)
+	require.Equal(t, "no machine type of the pool fits the step and the launch", steps[1].Skipped)
+
+	steps = Steps(p, testView(), contract.ScaleUpInput{Purpose: contract.PurposeStandby}, noon)
+	require.Equal(t, "machines for standby are bought, and not taken from it", steps[0].Skipped)
 }
 
 // Whatever is asked, a step holds either offerings that may be bought for this launch or words.
