@@ -25,7 +25,7 @@ import (
 func poolCommand(a *app) *cobra.Command {
 	return group("pool", "Work with NodePools: what machines may be bought for which pods",
 		"  floe pool apply -f pools.yaml\n  floe pool list\n  floe pool describe general\n  floe pool scale-up general --count 3",
-		poolApplyCommand(a), poolListCommand(a), poolDescribeCommand(a), poolScaleUpCommand(a))
+		poolApplyCommand(a), poolImportCommand(a), poolListCommand(a), poolDescribeCommand(a), poolScaleUpCommand(a))
 }
 
 func poolListCommand(a *app) *cobra.Command {
