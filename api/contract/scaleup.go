@@ -17,6 +17,8 @@ const (
 	PurposeHand    Purpose = "hand"
 	PurposeStandby Purpose = "standby"
 	PurposeReturn  Purpose = "return"
+	// PurposeReplace is for a machine in the place of one that is to leave: expired, drifted, unsound or too dear.
+	PurposeReplace Purpose = "replace"
 )
 
 // ScaleUpInput starts a ScaleUp. By hand, cluster, pool and count are enough.

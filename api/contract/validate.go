@@ -27,9 +27,9 @@ func (in ScaleUpInput) Validate() error {
 		errs = append(errs, fmt.Errorf("count: %d is out of range; ask for 1 to %d machines", in.Count, MaxCount))
 	}
 	switch in.Purpose {
-	case "", PurposeDemand, PurposeHand, PurposeStandby, PurposeReturn:
+	case "", PurposeDemand, PurposeHand, PurposeStandby, PurposeReturn, PurposeReplace:
 	default:
-		errs = append(errs, fmt.Errorf("purpose: %q is unknown; leave it out, or use demand, hand, standby or return", in.Purpose))
+		errs = append(errs, fmt.Errorf("purpose: %q is unknown; leave it out, or use demand, hand, standby, return or replace", in.Purpose))
 	}
 	return errors.Join(errs...)
 }

@@ -16,6 +16,9 @@ const (
 	DefaultEmptyAfter          = 5 * time.Minute
 	DefaultStabilization       = 30 * time.Minute
 	DefaultDrainTimeout        = 15 * time.Minute
+	DefaultReturnAfter         = 2 * time.Hour
+	// DefaultBudget is the disruption budget of a pool that names none.
+	DefaultBudget = "10%"
 )
 
 // SetDefaults fills empty fields with what they stand for. The API server fills most of them from the CRD; whoever reads
@@ -39,6 +42,16 @@ func SetDefaults(pool *NodePool) {
 	setDuration(&spec.Disruption.EmptyAfter, DefaultEmptyAfter)
 	setDuration(&spec.Disruption.Stabilization, DefaultStabilization)
 	setDuration(&spec.Disruption.DrainTimeout, DefaultDrainTimeout)
+	setDuration(&spec.Disruption.ReturnAfter, DefaultReturnAfter)
+	if len(spec.Disruption.Budgets) == 0 {
+		spec.Disruption.Budgets = []DisruptionBudget{{Nodes: DefaultBudget}}
+	}
+	for i, c := range spec.Disruption.Conditions {
+		if c.Status == "" {
+			spec.Disruption.Conditions = slices.Clone(spec.Disruption.Conditions) // see above
+			spec.Disruption.Conditions[i].Status = corev1.ConditionTrue
+		}
+	}
 }
 
 func setDuration(d **metav1.Duration, value time.Duration) {

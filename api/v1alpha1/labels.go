@@ -46,5 +46,9 @@ const (
 // AnnotationDoNotDisrupt, "true" on a pod or a node, forbids every voluntary disruption of it.
 const AnnotationDoNotDisrupt = "floe.dev/do-not-disrupt"
 
+// AnnotationKarpenterDoNotDisrupt is Karpenter's word for the same, honored so that workloads need not be changed to move
+// (karpenter.sh/docs/concepts/disruption, "Pod-Level Controls").
+const AnnotationKarpenterDoNotDisrupt = "karpenter.sh/do-not-disrupt"
+
 // ResourceNodes is the resource name that limits the number of a pool's nodes.
 const ResourceNodes corev1.ResourceName = "nodes"

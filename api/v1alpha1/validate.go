@@ -56,6 +56,8 @@ func Validate(pool *NodePool) field.ErrorList {
 	errs = append(errs, validateChain(spec, path)...)
 	errs = append(errs, validateStandby(spec, path.Child("standby"))...)
 	errs = append(errs, validateTimes(spec, path)...)
+	errs = append(errs, validateBudgets(spec.Disruption.Budgets, path.Child("disruption", "budgets"))...)
+	errs = append(errs, validateConditions(spec.Disruption.Conditions, path.Child("disruption", "conditions"))...)
 	return append(errs, validateHeadroom(spec.Headroom, path.Child("headroom"))...)
 }
 
@@ -138,10 +140,15 @@ func validateTimes(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList) 
 		{"emptyAfter", spec.Disruption.EmptyAfter},
 		{"stabilization", spec.Disruption.Stabilization},
 		{"drainTimeout", spec.Disruption.DrainTimeout},
+		{"returnAfter", spec.Disruption.ReturnAfter},
+		{"minimumAge", spec.Disruption.MinimumAge},
 	} {
 		if t.d != nil && t.d.Duration < 0 {
 			errs = append(errs, field.Invalid(disruption.Child(t.name), t.d.Duration.String(), "want zero or more, such as 5m"))
 		}
+	}
+	if d := spec.Disruption.ExpireAfter; d != nil && d.Duration <= 0 {
+		errs = append(errs, field.Invalid(disruption.Child("expireAfter"), d.Duration.String(), "want more than zero, such as 720h, or leave it out: nodes do not expire then"))
 	}
 	return errs
 }
