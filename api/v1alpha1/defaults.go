@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -52,6 +53,24 @@ func SetDefaults(pool *NodePool) {
 			spec.Disruption.Conditions[i].Status = corev1.ConditionTrue
 		}
 	}
+	if spec.Standby != nil {
+		spec.Standby = withDefaults(spec.Standby)
+	}
+}
+
+// withDefaults is a copy: the pool may be a shallow one of one that others read.
+func withDefaults(standby *Standby) *Standby {
+	standby = standby.DeepCopy()
+	for i := range standby.Targets {
+		if f := standby.Targets[i].Forecast; f != nil {
+			f.Percent = cmp.Or(f.Percent, DefaultForecastPercent)
+		}
+	}
+	if p := standby.Prefetch; p != nil {
+		p.Namespace = cmp.Or(p.Namespace, DefaultPrefetchNamespace)
+		p.DriftPercent = cmp.Or(p.DriftPercent, DefaultDriftPercent)
+	}
+	return standby
 }
 
 func setDuration(d **metav1.Duration, value time.Duration) {

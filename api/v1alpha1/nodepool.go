@@ -40,7 +40,7 @@ type NodePoolList struct {
 // NodePoolSpec is what the user asks of a pool.
 //
 // +kubebuilder:validation:XValidation:rule="self.fallback.exists(s, s.capacityType in ['spot','on-demand'])",message="no step buys machines; add one with capacityType spot or on-demand",fieldPath=".fallback"
-// +kubebuilder:validation:XValidation:rule="!has(self.standby) || ((!has(self.standby.hibernated) || self.standby.hibernated == 0) && (!has(self.standby.stopped) || self.standby.stopped == 0)) || self.fallback.exists(s, s.capacityType == 'on-demand')",message="standby machines are bought on-demand; add a step with capacityType on-demand to fallback",fieldPath=".standby"
+// +kubebuilder:validation:XValidation:rule="!has(self.standby) || ((!has(self.standby.hibernated) || self.standby.hibernated == 0) && (!has(self.standby.stopped) || self.standby.stopped == 0) && (!has(self.standby.targets) || size(self.standby.targets) == 0)) || self.fallback.exists(s, s.capacityType == 'on-demand')",message="standby machines are bought on-demand; add a step with capacityType on-demand to fallback",fieldPath=".standby"
 type NodePoolSpec struct {
 	// Account names an account of Floe's config file. Empty means the cluster's own.
 	// +optional
@@ -225,6 +225,14 @@ type Standby struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Stopped int32 `json:"stopped,omitempty"`
+	// Targets are reasons to keep more than those numbers: by the pool's size, by the clock, by forecast.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Targets []StandbyTarget `json:"targets,omitempty"`
+	// Prefetch says which images are pulled before a machine is frozen. Empty: none, but those that its daemonsets need.
+	// +optional
+	Prefetch *Prefetch `json:"prefetch,omitempty"`
 }
 
 // Disruption says when and how fast nodes may leave voluntarily.

@@ -63,26 +63,6 @@ func validateNarrows(pool, step []corev1.NodeSelectorRequirement, path *field.Pa
 	return errs
 }
 
-func validateStandby(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList) {
-	s := spec.Standby
-	if s == nil {
-		return nil
-	}
-	for _, tier := range []struct {
-		name CapacityType
-		want int32
-	}{{Hibernated, s.Hibernated}, {Stopped, s.Stopped}} {
-		if tier.want < 0 {
-			errs = append(errs, field.Invalid(path.Child(string(tier.name)), tier.want, "want zero or more"))
-		}
-	}
-	if (s.Hibernated > 0 || s.Stopped > 0) && !hasStep(spec, OnDemand) {
-		errs = append(errs, field.Invalid(path, fmt.Sprintf("hibernated %d, stopped %d", s.Hibernated, s.Stopped),
-			"standby machines are bought on-demand (a spot machine can be neither hibernated on request nor kept): add a step with capacityType on-demand to spec.fallback"))
-	}
-	return errs
-}
-
 func hasStep(spec *NodePoolSpec, ct CapacityType) bool {
 	return slices.ContainsFunc(spec.Fallback, func(f FallbackStep) bool { return f.CapacityType == ct })
 }
