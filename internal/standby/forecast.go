@@ -73,9 +73,13 @@ func (h History) total(from, to time.Time) (sum int, ok bool) {
 //
 // It is a quantile of what was launched at the same hour of the week, by the zone's clock, in up to eight weeks, and in the
 // hours beside it. A week counts half of the one two weeks after it, and is scaled by how much the pool has launched in the
-// last seven days against the seven days around that hour: so a pool that grows is not foretold what it was.
+// last seven days known against the seven days around that hour: so a pool that grows is not foretold what it was.
 func (h History) Foretell(hour time.Time, zone *time.Location, part float64) (n int, ok bool) {
-	recent, ok := h.total(hour.Add(-week), hour)
+	until := h.Since.Add(time.Duration(len(h.Launched)) * time.Hour)
+	if until.After(hour) {
+		until = hour
+	}
+	recent, ok := h.total(until.Add(-week), until)
 	if !ok {
 		return 0, false
 	}

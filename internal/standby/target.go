@@ -67,8 +67,8 @@ func Target(spec *v1alpha1.Standby, m Moment) Goal {
 		if t.Tier == v1alpha1.Hibernated {
 			tier = &g.Hibernated
 		}
-		if want.Count > tier.Count {
-			*tier = want
+		if want.Count > tier.Count || tier.Count == 0 {
+			*tier = want // of several that want nothing, the last says why
 		}
 	}
 	return g
