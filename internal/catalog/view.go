@@ -33,6 +33,9 @@ type View struct {
 	SpotUSD map[OfferedKey]float64
 	// BackOff is the offering memory's word on offerings that are to be left alone, and until when. May be nil.
 	BackOff map[contract.Offering]time.Time
+	// Rides are those of BackOff whose wait is half over: where others of their step are asked anyway they are asked too,
+	// since a fleet that names one offering more costs no call. May be nil.
+	Rides map[contract.Offering]bool
 	// Reclaims is the offering memory's word on how often a spot machine of the offering is taken back: reclaims per
 	// machine-hour. An offering that it does not name has no history. May be nil.
 	Reclaims map[contract.Offering]float64

@@ -20,6 +20,9 @@ const MaxEvents = 512
 type Rules struct {
 	// Base is the wait after the first ICE, and after a reclaim; each probe that fails doubles it, to Cap.
 	Base, Cap time.Duration
+	// Ride is the share of a wait after which an offering may be asked again where a call asks others of its step anyway: a
+	// CreateFleet that names it too costs nothing more.
+	Ride float64
 	// Lapse is how long after a wait's end its length still counts: an offering that nobody has asked for since is judged
 	// anew, from Base.
 	Lapse time.Duration
@@ -41,7 +44,7 @@ type Rules struct {
 // DefaultRules are the numbers that are shipped.
 func DefaultRules() Rules {
 	return Rules{
-		Base: 30 * time.Second, Cap: 15 * time.Minute, Lapse: 2 * time.Hour, ProbeFor: time.Minute,
+		Base: 8 * time.Minute, Cap: 24 * time.Minute, Ride: 0.5, Lapse: 2 * time.Hour, ProbeFor: time.Minute,
 		QuotaBase: 5 * time.Minute, QuotaCap: time.Hour,
 		Prior: 0.0002, PriorHours: 12, HalfLife: 6 * time.Hour, Stay: 2 * time.Hour,
 	}
@@ -79,6 +82,8 @@ func NewMemory(r Rules) *Memory { return &Memory{rules: r} }
 type Advice struct {
 	// Until is when the offering may be asked again; zero where it may be asked now.
 	Until time.Time
+	// Rides is set where the offering may be asked before that, beside others of its step that may be asked: see Rules.Ride.
+	Rides bool
 	// Probe is set where the wait is over but nothing was launched since: one try at a time is to find out whether there is
 	// capacity again, and is claimed under ProbeID(offering, Since).
 	Probe bool
@@ -132,6 +137,8 @@ func (m *Memory) Advise(o contract.Offering, now time.Time) Advice {
 type Known struct {
 	// BackOff are the offerings to be left alone, and until when.
 	BackOff map[contract.Offering]time.Time
+	// Rides are those of BackOff that may be asked beside others: see Advice.Rides.
+	Rides map[contract.Offering]bool
 	// Probes are those that may be asked by one who claims the probe first: see Advice.Probe. The time is Advice.Since.
 	Probes map[contract.Offering]time.Time
 	// Reclaims are the rates of the offerings with a history: see Advice.Reclaims.
@@ -142,13 +149,16 @@ type Known struct {
 func (m *Memory) Known(now time.Time) Known {
 	m.fold(now)
 	k := Known{
-		BackOff: map[contract.Offering]time.Time{}, Probes: map[contract.Offering]time.Time{},
+		BackOff: map[contract.Offering]time.Time{}, Rides: map[contract.Offering]bool{}, Probes: map[contract.Offering]time.Time{},
 		Reclaims: map[contract.Offering]float64{},
 	}
 	for o, h := range m.offerings {
 		a := m.advice(o, h, now)
 		if !a.Until.IsZero() {
 			k.BackOff[o] = a.Until
+		}
+		if a.Rides {
+			k.Rides[o] = true
 		}
 		if a.Probe {
 			k.Probes[o] = a.Since
@@ -170,12 +180,13 @@ func (m *Memory) advice(o contract.Offering, h *history, now time.Time) Advice {
 	if m.neighborLaunched(o, w.start) {
 		until = w.start.Add(w.length / 2)
 	}
+	rides := w.start.Add(time.Duration(m.rules.Ride * float64(until.Sub(w.start))))
 	if held := w.claimed.Add(m.rules.ProbeFor); !w.claimed.IsZero() && held.After(until) {
-		until = held
+		until, rides = held, held
 	}
 	switch {
 	case until.After(now):
-		a.Until = until
+		a.Until, a.Rides = until, !rides.After(now)
 	case now.Sub(until) <= m.rules.Lapse:
 		a.Probe, a.Since = true, w.start
 		if w.claimed.After(w.start) {

@@ -17,6 +17,13 @@ var (
 	stranger = contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az2", InstanceType: "r6i.large", CapacityType: "spot"}
 )
 
+// quick are rules whose waits are easily read.
+func quick() Rules {
+	r := DefaultRules()
+	r.Base, r.Cap = 30*time.Second, 15*time.Minute
+	return r
+}
+
 // told is an event of cheap some time after noon.
 type told struct {
 	after  time.Duration
@@ -71,14 +78,17 @@ func TestAdvice(t *testing.T) {
 		{"a claim of what is free", []told{{0, probing}}, s, 0, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var m Memory
+			m := NewMemory(quick())
 			for _, e := range c.events {
 				m.Learn(e.event())
 			}
 			now := noon.Add(c.now)
 			got, known := m.Advise(cheap, now), m.Known(now)
-			want := Advice{Reclaims: got.Reclaims}
-			wantKnown := Known{BackOff: map[contract.Offering]time.Time{}, Probes: map[contract.Offering]time.Time{}, Reclaims: known.Reclaims}
+			want := Advice{Reclaims: got.Reclaims, Rides: got.Rides}
+			wantKnown := Known{
+				BackOff: map[contract.Offering]time.Time{}, Rides: known.Rides,
+				Probes: map[contract.Offering]time.Time{}, Reclaims: known.Reclaims,
+			}
 			if c.until != 0 {
 				want.Until = noon.Add(c.until)
 				wantKnown.BackOff[cheap] = want.Until
@@ -91,6 +101,20 @@ func TestAdvice(t *testing.T) {
 			require.Equal(t, wantKnown, known)
 		})
 	}
+}
+
+// Half through its wait an offering may be asked where others are asked anyway; a claimed probe keeps even those off.
+func TestRides(t *testing.T) {
+	m := NewMemory(quick())
+	m.Learn(told{0, ice}.event())
+	for after, rides := range map[time.Duration]bool{0: false, 14 * time.Second: false, 15 * time.Second: true, 29 * time.Second: true, 30 * time.Second: false} {
+		require.Equal(t, rides, m.Advise(cheap, noon.Add(after)).Rides, "after %v", after)
+		require.Equal(t, rides, m.Known(noon.Add(after)).Rides[cheap], "after %v", after)
+	}
+	m.Learn(told{20 * time.Second, ice}.event())
+	require.Equal(t, noon.Add(50*time.Second), m.Advise(cheap, noon.Add(20*time.Second)).Until, "what rode along in vain waits anew, no longer")
+	m.Learn(told{50 * time.Second, probing}.event())
+	require.False(t, m.Advise(cheap, noon.Add(100*time.Second)).Rides)
 }
 
 // An offering that fails every probe is asked less and less, and stays at the cap for as long as it fails.
@@ -109,7 +133,7 @@ func TestWaitGrowsToTheCapAndStays(t *testing.T) {
 }
 
 func TestNeighborsTeachALittle(t *testing.T) {
-	rules := DefaultRules()
+	rules := quick()
 	other := func(change func(*contract.Offering)) contract.Offering {
 		o := cheap
 		change(&o)
@@ -131,7 +155,7 @@ func TestNeighborsTeachALittle(t *testing.T) {
 		{"an ICE of a neighbor", other(func(o *contract.Offering) { o.ZoneID = "euw1-az3" }), time.Second, ice, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var m Memory
+			m := NewMemory(rules)
 			m.Learn(told{0, ice}.event(), Event{Offering: c.neighbor, Answer: c.answer, At: noon.Add(c.after)})
 			want := rules.Base
 			if c.halved {
@@ -254,7 +278,9 @@ func TestMemoryProperties(t *testing.T) {
 		Known
 		One, Two []contract.Quota
 	}
-	ask := func(m *Memory, now time.Time) all { return all{m.Known(now), m.Quotas("one", now), m.Quotas("two", now)} }
+	ask := func(m *Memory, now time.Time) all {
+		return all{m.Known(now), m.Quotas("one", now), m.Quotas("two", now)}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		events := rapid.SliceOfN(event, 0, 40).Draw(t, "events")
 		var m Memory

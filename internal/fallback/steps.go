@@ -30,7 +30,8 @@ const (
 // The launch's instance types, zones and capacity types narrow the pool's, and types that can't hold its requests are
 // left out. So are offerings in back-off at now, and those beyond a limit of the account that a launch has met. Only
 // where no step has any other they are tried after all: by a launch that a person opened all of them, by any other those
-// in back-off, and only if none of them is free within Patience. A step for which nothing is left says why in Skipped.
+// in back-off, and only if none of them is free within Patience. Beside a step's free offerings those in back-off that may
+// ride along (catalog.View.Rides) fill the room that is left, the cheapest first. A step for which nothing is left says why in Skipped.
 func Steps(pool *v1alpha1.NodePool, v *catalog.View, launch contract.ScaleUpInput, now time.Time) []contract.Step {
 	candidates, rejected, problem := catalog.Candidates(pool, v)
 	fitting := narrow(pool, candidates, launch, rejected)
@@ -47,7 +48,7 @@ func Steps(pool *v1alpha1.NodePool, v *catalog.View, launch contract.ScaleUpInpu
 	for i := range pool.Spec.Fallback {
 		ct := pool.Spec.Fallback[i].CapacityType
 		steps[i] = contract.Step{Index: i, CapacityType: ct}
-		overrides := slices.Concat(open[i].free, after(&open[i]))
+		overrides := slices.Concat(open[i].free, open[i].riding(), after(&open[i]))
 		switch {
 		case !wanted(launch, ct):
 			steps[i].Skipped = fmt.Sprintf("the launch asks for %s only", words(launch.CapacityTypes))
@@ -82,7 +83,8 @@ func FreeAt(steps []contract.Step) (at time.Time) {
 // stepOfferings are a step's offerings, told apart by what is known of them.
 type stepOfferings struct {
 	free, backedOff, limited []contract.Override
-	until                    time.Time // when the first of those that are not free is free again
+	rides                    []contract.Override // of backedOff
+	until                    time.Time           // when the first of those that are not free is free again
 	quota                    *contract.Quota
 }
 
@@ -99,6 +101,9 @@ func offeringsOf(pool *v1alpha1.NodePool, step *v1alpha1.FallbackStep, candidate
 				s.limited, s.quota, until = append(s.limited, o), quota, later(until, quota.Until)
 			case until.After(now):
 				s.backedOff = append(s.backedOff, o)
+				if v.Rides[o.Offering] {
+					s.rides = append(s.rides, o)
+				}
 			default:
 				s.free = append(s.free, o)
 				continue
@@ -109,6 +114,14 @@ func offeringsOf(pool *v1alpha1.NodePool, step *v1alpha1.FallbackStep, candidate
 		}
 	}
 	return s
+}
+
+// riding are the offerings that are asked beside the free ones; candidates come the cheapest first, and so do these.
+func (s *stepOfferings) riding() []contract.Override {
+	if len(s.free) == 0 {
+		return nil
+	}
+	return s.rides[:min(len(s.rides), max(MaxOverrides-len(s.free), 0))]
 }
 
 // lastResort chooses what of a step's offerings is tried although it is not free.

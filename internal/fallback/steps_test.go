@@ -66,6 +66,33 @@ func types(s contract.Step) (names []string) {
 	return names
 }
 
+// Who knocks anyway knocks for those too that wait and may ride along; they never make a step worth a call, nor take the
+// room of one that is free.
+func TestOfferingsRideAlong(t *testing.T) {
+	v, pool := testView(), testPool()
+	v.Rides = map[contract.Offering]bool{}
+	pool.Spec.Fallback = []v1alpha1.FallbackStep{{CapacityType: v1alpha1.Spot}, {CapacityType: v1alpha1.OnDemand}}
+	launch := contract.ScaleUpInput{InstanceTypes: []string{"m5.large", "c5.large"}, Purpose: contract.PurposeDemand}
+	for key := range v.Offered {
+		o := contract.Offering{Region: v.Region, ZoneID: key.ZoneID, InstanceType: key.InstanceType, CapacityType: v1alpha1.Spot}
+		v.BackOff[o], v.Rides[o] = noon.Add(time.Minute), key.InstanceType == "m5.large"
+	}
+	require.Empty(t, Steps(pool, v, launch, noon)[0].Overrides, "nothing is free")
+
+	free := contract.Offering{Region: v.Region, ZoneID: "id-a", InstanceType: "c5.large", CapacityType: v1alpha1.Spot}
+	delete(v.BackOff, free)
+	var asked []string
+	for _, o := range Steps(pool, v, launch, noon)[0].Overrides {
+		asked = append(asked, o.InstanceType+" "+o.ZoneID)
+	}
+	require.ElementsMatch(t, []string{"c5.large id-a", "m5.large id-a", "m5.large id-b", "m5.large id-c"}, asked)
+
+	full := stepOfferings{free: make([]contract.Override, MaxOverrides-1), rides: make([]contract.Override, 3)}
+	require.Len(t, full.riding(), 1)
+	full.free = make([]contract.Override, MaxOverrides+5)
+	require.Empty(t, full.riding())
+}
+
 func TestSteps(t *testing.T) {
 	launch := contract.ScaleUpInput{InstanceTypes: []string{"m5.large", "c5.large", "c5.xlarge"}}
 	steps := Steps(testPool(), testView(), launch, noon)
