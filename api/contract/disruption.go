@@ -133,11 +133,12 @@ type Leaving struct {
 	Workflow string `json:"workflow,omitempty"`
 }
 
-// Postponed says until when a node is left alone, after so many tries in a row, and why.
+// Postponed says until when a node is not asked to leave for a reason again, after so many tries in a row, and why.
 type Postponed struct {
-	Until time.Time `json:"until"`
-	Tries int       `json:"tries"`
-	Why   string    `json:"why"`
+	Reason v1alpha1.DisruptionReason `json:"reason"`
+	Until  time.Time                 `json:"until"`
+	Tries  int                       `json:"tries"`
+	Why    string                    `json:"why"`
 }
 
 // Refusal is a node that has a reason to leave and may not now.

@@ -50,5 +50,15 @@ const AnnotationDoNotDisrupt = "floe.dev/do-not-disrupt"
 // (karpenter.sh/docs/concepts/disruption, "Pod-Level Controls").
 const AnnotationKarpenterDoNotDisrupt = "karpenter.sh/do-not-disrupt"
 
+// Annotations that Floe puts on a Node when it registers, for whoever judges later whether it may leave.
+const (
+	// AnnotationPurpose says what the machine was bought for: demand, hand, standby, return or replace.
+	AnnotationPurpose = "floe.dev/purpose"
+	// AnnotationLaunchTemplate is what it was launched from: ID/version/image.
+	AnnotationLaunchTemplate = "floe.dev/launch-template"
+	// AnnotationTemplateHash stands for the pool's spec.template as it was then.
+	AnnotationTemplateHash = "floe.dev/template-hash"
+)
+
 // ResourceNodes is the resource name that limits the number of a pool's nodes.
 const ResourceNodes corev1.ResourceName = "nodes"

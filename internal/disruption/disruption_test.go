@@ -1,0 +1,333 @@
+package disruption
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Each node of the table alone decides; "busy" beside it has room for two small pods.
+func TestWhatLeavesAndWhy(t *testing.T) {
+	deadlock := corev1.NodeCondition{Type: "KernelDeadlock", Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now.Add(-10 * time.Minute))}
+	bad := func(n *Node) { n.Status.Conditions = append(n.Status.Conditions, deadlock) }
+	watches := disruption(func(d *v1alpha1.Disruption) {
+		d.Conditions = []v1alpha1.UnsoundCondition{{Type: "KernelDeadlock", After: after(5 * time.Minute)}}
+	})
+	expires := disruption(func(d *v1alpha1.Disruption) { d.ExpireAfter = after(12 * time.Hour) })
+	patient := disruption(func(d *v1alpha1.Disruption) {
+		d.EmptyAfter, d.Stabilization = after(5*time.Minute), after(30*time.Minute)
+	})
+	onDemandOnly := func(s *v1alpha1.NodePoolSpec) { s.Fallback = s.Fallback[1:] }
+	small := func() func(*Node) { return running(aPod("small", "100m")) }
+	large := func() func(*Node) { return running(aPod("large", "3500m")) }
+	for name, c := range map[string]struct {
+		pool    []func(*v1alpha1.NodePoolSpec)
+		node    []func(*Node)
+		cluster func(*cluster)
+		leaves  v1alpha1.DisruptionReason // "" where it stays
+		words   string
+		code    string // of the refusal; "" where nothing would have it leave
+		first   int    // machines that have to come first
+	}{
+		"empty":                            {leaves: "empty", words: "it is empty since 2026-07-01T12:00:00Z"},
+		"only a DaemonSet's pod":           {node: []func(*Node){running(aPod("agent", "1", owned("DaemonSet")))}, leaves: "empty"},
+		"a mirror pod":                     {node: []func(*Node){running(aPod("static", "1", func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }))}, leaves: "empty"},
+		"a pod that has ended":             {node: []func(*Node){running(aPod("done", "1", owned("Job"), func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }))}, leaves: "empty"},
+		"empty, not long enough":           {pool: []func(*v1alpha1.NodePoolSpec){patient}},
+		"empty for long enough":            {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) { c.emptyFor(5 * time.Minute) }, leaves: "empty"},
+		"empty, the pool has just grown":   {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) { c.emptyFor(time.Hour).node("p", "new", "a", aged(29*time.Minute), large()) }},
+		"empty, the pool grew a while ago": {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) { c.emptyFor(time.Hour).node("p", "new", "a", aged(30*time.Minute), large()) }, leaves: "empty"},
+		"empty beside a replacement": {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) {
+			c.emptyFor(time.Hour).node("p", "new", "a", aged(time.Minute), annotated(v1alpha1.AnnotationPurpose, "return"), large())
+		}, leaves: "empty"},
+		"empty, it grew by what has left": {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) {
+			c.emptyFor(time.Hour)
+			c.s.Memory.ScaledUp = map[string]time.Time{"p": now.Add(-time.Minute)}
+		}},
+		"busy":                              {node: []func(*Node){large()}},
+		"fits on the other":                 {node: []func(*Node){small()}, leaves: "underused", words: "its pod fits on other nodes"},
+		"fits on a smaller machine":         {node: []func(*Node){running(aPod("half", "1500m"))}, leaves: "underused", words: "its pod fits on one m5.large at $0.0384/h instead of $0.0768/h", first: 1},
+		"fits, but a pod is new":            {pool: []func(*v1alpha1.NodePoolSpec){disruption(func(d *v1alpha1.Disruption) { d.EmptyAfter = after(5 * time.Minute) })}, node: []func(*Node){running(aPod("small", "100m", func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-time.Minute)) }))}},
+		"expired":                           {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){large()}, leaves: "expired", words: "older than expireAfter 12h0m0s", first: 1},
+		"expired, its pods fit":             {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){small()}, leaves: "expired"},
+		"not expired":                       {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){aged(11 * time.Hour), large()}},
+		"another version of the template":   {node: []func(*Node){large(), annotated(v1alpha1.AnnotationLaunchTemplate, "lt-1/2/ami-1")}, leaves: "drifted", words: "from version 2 of template lt-1, which is at 3 now", first: 1},
+		"another image":                     {node: []func(*Node){large(), annotated(v1alpha1.AnnotationLaunchTemplate, "lt-1/3/ami-0")}, leaves: "drifted", words: "it runs image ami-0", first: 1},
+		"another template":                  {node: []func(*Node){large(), annotated(v1alpha1.AnnotationLaunchTemplate, "lt-0/3/ami-1")}, leaves: "drifted", words: "template lt-0", first: 1},
+		"the pool's labels have changed":    {node: []func(*Node){large(), annotated(v1alpha1.AnnotationTemplateHash, "0")}, leaves: "drifted", words: "labels or taints", first: 1},
+		"nobody knows what it is from":      {node: []func(*Node){large(), annotated(v1alpha1.AnnotationLaunchTemplate, ""), annotated(v1alpha1.AnnotationTemplateHash, "")}},
+		"the pool wants other machines":     {node: []func(*Node){large(), func(n *Node) { n.Labels[v1alpha1.LabelArch] = "arm64" }}, leaves: "drifted", words: "kubernetes.io/arch In [amd64] leaves out its arm64", first: 1},
+		"a fallback":                        {node: []func(*Node){onDemand, large()}, leaves: "return", words: "return to spot after 2h0m0s", first: 1},
+		"a fallback, not long enough":       {node: []func(*Node){onDemand, large(), aged(time.Hour)}},
+		"a fallback whose pods fit":         {node: []func(*Node){onDemand, small()}, leaves: "return"},
+		"a fallback, by hand":               {node: []func(*Node){onDemand, large(), annotated(v1alpha1.AnnotationPurpose, "hand")}},
+		"on-demand by choice":               {pool: []func(*v1alpha1.NodePoolSpec){onDemandOnly}, node: []func(*Node){onDemand, large()}},
+		"a fallback that must be on-demand": {node: []func(*Node){onDemand, running(aPod("paid", "3500m", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{v1alpha1.LabelCapacityType: "on-demand"} }))}, code: "no-room"},
+		"a fallback in a drought":           {node: []func(*Node){onDemand, large()}, cluster: func(c *cluster) { c.dry(now.Add(time.Minute)) }, code: "drought"},
+		"a fallback, the drought has ended": {node: []func(*Node){onDemand, large()}, cluster: func(c *cluster) { c.dry(now) }, leaves: "return", first: 1},
+		"a fallback that found none before": {node: []func(*Node){onDemand, large()}, cluster: func(c *cluster) { c.postpone("return") }, code: "postponed"},
+		"what was postponed was another":    {node: []func(*Node){onDemand, large()}, cluster: func(c *cluster) { c.postpone("expired") }, leaves: "return", first: 1},
+		"unsound":                           {pool: []func(*v1alpha1.NodePoolSpec){watches}, node: []func(*Node){large(), bad}, leaves: "condition", words: "its condition KernelDeadlock is True since 2026-07-01T11:50:00Z", first: 1},
+		"unsound, not Ready and cordoned":   {pool: []func(*v1alpha1.NodePoolSpec){watches}, node: []func(*Node){large(), bad, unready, func(n *Node) { n.Spec.Unschedulable = true }}, leaves: "condition", first: 1},
+		"unsound, but nobody watches":       {node: []func(*Node){large(), bad}},
+		"unsound for a moment": {pool: []func(*v1alpha1.NodePoolSpec){watches}, node: []func(*Node){large(), func(n *Node) {
+			d := deadlock
+			d.LastTransitionTime = metav1.NewTime(now.Add(-time.Minute))
+			n.Status.Conditions = append(n.Status.Conditions, d)
+		}}},
+		"unsound, a budget is used up": {pool: []func(*v1alpha1.NodePoolSpec){watches}, node: []func(*Node){large(), bad}, cluster: func(c *cluster) { c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "large", 0)} }, leaves: "condition", first: 1},
+		"held":                         {node: []func(*Node){func(n *Node) { n.Hold = &contract.Hold{By: "alice", Since: now} }}, code: "held"},
+		"a hold that is over":          {node: []func(*Node){func(n *Node) { n.Hold = &contract.Hold{By: "alice", Until: now} }}, leaves: "empty"},
+		"do not disrupt":               {node: []func(*Node){annotated(v1alpha1.AnnotationDoNotDisrupt, "true")}, code: "do-not-disrupt"},
+		"do not disrupt, by Karpenter": {node: []func(*Node){annotated(v1alpha1.AnnotationKarpenterDoNotDisrupt, "true")}, code: "do-not-disrupt"},
+		"do not disrupt: false":        {node: []func(*Node){annotated(v1alpha1.AnnotationDoNotDisrupt, "false")}, leaves: "empty"},
+		"a pod not to disrupt": {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){running(aPod("x", "100m", func(p *corev1.Pod) {
+			p.Annotations = map[string]string{v1alpha1.AnnotationKarpenterDoNotDisrupt: "true"}
+		}))}, code: "do-not-disrupt"},
+		"too young":                     {pool: []func(*v1alpha1.NodePoolSpec){disruption(func(d *v1alpha1.Disruption) { d.MinimumAge = after(25 * time.Hour) })}, code: "minimum-age"},
+		"old enough":                    {pool: []func(*v1alpha1.NodePoolSpec){disruption(func(d *v1alpha1.Disruption) { d.MinimumAge = after(24 * time.Hour) })}, leaves: "empty"},
+		"not Ready":                     {node: []func(*Node){unready}, code: "not-ready"},
+		"cordoned by somebody":          {node: []func(*Node){func(n *Node) { n.Spec.Unschedulable = true }}, code: "cordoned"},
+		"cordoned and expired":          {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){func(n *Node) { n.Spec.Unschedulable = true }}, leaves: "expired"},
+		"a pod that nobody brings back": {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){running(aPod("bare", "100m", func(p *corev1.Pod) { p.OwnerReferences = nil }))}, code: "bare-pod"},
+		"a budget is used up":           {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){small()}, cluster: func(c *cluster) { c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "small", 0)} }, code: "pdb"},
+		"a budget with room":            {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){small()}, cluster: func(c *cluster) { c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "small", 1)} }, leaves: "expired"},
+		"another's budget":              {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){small()}, cluster: func(c *cluster) { c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "other", 0)} }, leaves: "expired"},
+		"a budget for those that serve": {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){running(aPod("sick", "100m", failing(2*time.Hour)))}, cluster: func(c *cluster) {
+			c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "sick", 0, func(b *policyv1.PodDisruptionBudget) {
+				b.Spec.UnhealthyPodEvictionPolicy = ptr.To(policyv1.AlwaysAllow)
+			})}
+		}, leaves: "expired"},
+		"two budgets": {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){small()}, cluster: func(c *cluster) {
+			c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "small", 1), budget("c", "small", 1)}
+		}, code: "budgets"},
+		"a standby machine": {node: []func(*Node){func(n *Node) { n.Labels[v1alpha1.LabelStandby] = "hibernated" }}},
+		"a machine not registered": {node: []func(*Node){func(n *Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintUnregistered, Effect: corev1.TaintEffectNoExecute}}
+		}}},
+		"leaving": {node: []func(*Node){func(n *Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}}
+		}}},
+		"no room for it within the limits": {pool: []func(*v1alpha1.NodePoolSpec){expires, func(s *v1alpha1.NodePoolSpec) {
+			s.Limits = corev1.ResourceList{v1alpha1.ResourceNodes: resource.MustParse("2")}
+		}}, node: []func(*Node){large()}, cluster: func(c *cluster) { c.s.Room.Pools[0].Used = c.s.Room.Pools[0].Spec.Limits }, code: "no-room"},
+		"others wait for the room": {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){running(aPod("x", "700m"))}, cluster: func(c *cluster) { c.s.Room.Pods = []*corev1.Pod{aPod("waits", "200m")} }, leaves: "expired", first: 1},
+		"the room is on a node that leaves": {node: []func(*Node){onDemand, running(aPod("x", "1"))}, cluster: func(c *cluster) {
+			c.node("p", "goes", "a", func(n *Node) { n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving}} })
+		}, leaves: "return", first: 1},
+		"the room is on a node not Ready": {node: []func(*Node){onDemand, running(aPod("x", "1"))}, cluster: func(c *cluster) { c.node("p", "silent", "a", unready) }, leaves: "return", first: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := newCluster(aPool("p", c.pool...)).node("p", "subject", "a", c.node...).
+				// It is younger than any expiry, and has 720m of room for pods.
+				node("p", "busy", "b", aged(11*time.Hour), running(aPod("old", "3200m"), aPod("agent", "0", owned("DaemonSet"))), annotated(v1alpha1.AnnotationDoNotDisrupt, "true"))
+			if c.cluster != nil {
+				c.cluster(world)
+			}
+			r := Decide(world.s)
+			v, known := Explain(world.s, "i-subject")
+			if c.leaves == "" {
+				for _, g := range r.Grants {
+					require.NotEqual(t, "subject", g.Node, "%+v", g)
+				}
+				if c.code != "" {
+					require.Equal(t, c.code, refused(t, r, "subject").Code, "%+v", r.Refused)
+				} else {
+					for _, f := range r.Refused {
+						require.NotEqual(t, "subject", f.Node, "%+v", f)
+					}
+				}
+				require.Empty(t, v.Leaves)
+				return
+			}
+			var mine contract.Grant
+			for _, g := range r.Grants {
+				if g.Node == "subject" {
+					mine = g
+				}
+			}
+			require.Equal(t, c.leaves, mine.Reason, "refused: %+v", r.Refused)
+			require.Contains(t, mine.Words, c.words)
+			count := 0
+			for _, l := range mine.Launches {
+				count += l.Count
+			}
+			require.Equal(t, c.first, count, "%+v", mine.Launches)
+			require.Equal(t, c.leaves == "condition", mine.Cordon)
+			require.True(t, known)
+			require.Equal(t, mine.Words, v.Leaves)
+			require.Equal(t, "i-subject", mine.Instance)
+			require.Equal(t, "uid-subject", mine.UID)
+		})
+	}
+}
+
+// dry puts every spot offering into back-off.
+func (c *cluster) dry(until time.Time) {
+	for _, p := range c.s.Room.Pools {
+		for _, candidate := range p.Candidates {
+			for _, o := range candidate.Overrides {
+				if o.CapacityType == v1alpha1.Spot {
+					p.BackOff[o.Offering] = until
+				}
+			}
+		}
+	}
+}
+
+func (c *cluster) postpone(reason v1alpha1.DisruptionReason) {
+	c.s.NotBefore = map[string]contract.Postponed{"i-subject": {Reason: reason, Until: now.Add(time.Minute), Tries: 1, Why: "no capacity"}}
+}
+
+func TestAReturnBuysSpotAndNothingElse(t *testing.T) {
+	c := newCluster(aPool("other"), aPool("p")).node("p", "n", "b", onDemand, running(aPod("x", "3")))
+	r := Decide(c.s)
+	require.Equal(t, []string{"n: return"}, granted(r))
+	l := r.Grants[0].Launches[0]
+	require.Equal(t, "p", l.Pool)
+	require.Equal(t, []v1alpha1.CapacityType{v1alpha1.Spot}, l.CapacityTypes)
+	require.Equal(t, 1, l.PodCount)
+	require.Contains(t, l.InstanceTypes, "m5.xlarge")
+	in := r.Grants[0].LaunchOf("demo", l)
+	require.Equal(t, contract.PurposeReturn, in.Purpose)
+	require.NoError(t, in.Validate())
+}
+
+// The same room is not promised twice.
+func TestRoomIsGivenOnce(t *testing.T) {
+	c := newCluster(aPool("p", disruption(func(d *v1alpha1.Disruption) { d.ExpireAfter = after(12 * time.Hour) }))).
+		node("p", "a", "a", running(aPod("a", "3"))).
+		node("p", "b", "b", running(aPod("b", "3"))).
+		node("p", "c", "c", aged(time.Hour), running(aPod("c", "500m")))
+	r := Decide(c.s)
+	require.Equal(t, []string{"a: expired", "b: expired"}, granted(r))
+	require.Len(t, r.Grants[0].Launches, 0, "it fits beside c")
+	require.Len(t, r.Grants[1].Launches, 1, "by then there is no room")
+	require.Equal(t, contract.PurposeReplace, r.Grants[1].LaunchOf("demo", r.Grants[1].Launches[0]).Purpose)
+}
+
+// Two that would each fit on the other cannot both go.
+func TestOfTwoThatFitOnEachOtherOneStays(t *testing.T) {
+	c := newCluster(aPool("p")).
+		node("p", "a", "a", running(aPod("a", "1900m"))).
+		node("p", "b", "b", running(aPod("b", "1900m")))
+	require.Len(t, Decide(c.s).Grants, 1)
+}
+
+func TestZonesStayInBalance(t *testing.T) {
+	budgets := disruption(func(d *v1alpha1.Disruption) { d.Budgets = []v1alpha1.DisruptionBudget{{Nodes: "3"}} })
+	c := newCluster(aPool("p", budgets)).node("p", "1", "a").node("p", "2", "b").node("p", "3", "b").node("p", "4", "c").node("p", "5", "c").node("p", "6", "c")
+	require.Equal(t, []string{"4: empty", "2: empty", "5: empty"}, granted(Decide(c.s)), "one is left in each zone")
+}
+
+func TestBudgets(t *testing.T) {
+	with := func(budgets ...v1alpha1.DisruptionBudget) func(*v1alpha1.NodePoolSpec) {
+		return disruption(func(d *v1alpha1.Disruption) { d.Budgets = budgets })
+	}
+	window := after(8 * time.Hour)
+	for name, c := range map[string]struct {
+		pool   func(*v1alpha1.NodePoolSpec)
+		change func(*cluster)
+		grants int
+		why    string
+	}{
+		"the default is a tenth, rounded up": {with(), nil, 1, "lets 10% leave at the same time, and of its 5 nodes 1 leave or are not Ready"},
+		"a number":                           {with(v1alpha1.DisruptionBudget{Nodes: "2"}), nil, 2, "lets 2 leave"},
+		"the least counts":                   {with(v1alpha1.DisruptionBudget{Nodes: "4"}, v1alpha1.DisruptionBudget{Nodes: "40%"}), nil, 2, "lets 40% leave"},
+		"none":                               {with(v1alpha1.DisruptionBudget{Nodes: "0"}), nil, 0, "lets no node leave"},
+		"for another reason":                 {with(v1alpha1.DisruptionBudget{Nodes: "0", Reasons: []v1alpha1.DisruptionReason{"drifted"}}), nil, 5, ""},
+		"for this reason":                    {with(v1alpha1.DisruptionBudget{Nodes: "1", Reasons: []v1alpha1.DisruptionReason{"drifted", "empty"}}), nil, 1, "lets 1 leave"},
+		"within its window":                  {with(v1alpha1.DisruptionBudget{Nodes: "0", Schedule: "0 9 * * mon-fri", Duration: window}), nil, 0, `until 2026-07-01T17:00:00Z (schedule "0 9 * * mon-fri")`},
+		"beside its window":                  {with(v1alpha1.DisruptionBudget{Nodes: "0", Schedule: "0 20 * * *", Duration: window}), nil, 5, ""},
+		"one leaves already":                 {with(v1alpha1.DisruptionBudget{Nodes: "2"}), func(c *cluster) { c.s.Leaving = []contract.Leaving{{Instance: "i-0"}} }, 1, "2 leave"},
+		"one drains, by hand":                {with(v1alpha1.DisruptionBudget{Nodes: "2"}), func(c *cluster) { c.s.Nodes[0].Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving}} }, 1, "2 leave"},
+		"one is not Ready":                   {with(v1alpha1.DisruptionBudget{Nodes: "2"}), func(c *cluster) { unready(&c.s.Nodes[0]) }, 1, "2 leave"},
+		"one is about to be Ready":           {with(v1alpha1.DisruptionBudget{Nodes: "2"}), func(c *cluster) { unready(&c.s.Nodes[0]); c.s.Nodes[0].Settled = false }, 2, "2 leave"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := newCluster(aPool("p", c.pool))
+			for _, name := range []string{"0", "1", "2", "3", "4"} {
+				world.node("p", name, "a")
+			}
+			if c.change != nil {
+				c.change(world)
+			}
+			r := Decide(world.s)
+			require.Len(t, r.Grants, c.grants, "%v", granted(r))
+			if c.why != "" {
+				require.Contains(t, refused(t, r, "4").Why, c.why)
+				v, ok := Explain(world.s, "4")
+				require.True(t, ok)
+				require.Contains(t, v.Reasons[1].Refused, c.why)
+			}
+		})
+	}
+}
+
+// Nodes of one drought do not come back in one stroke.
+func TestReturnsAreSpread(t *testing.T) {
+	at := map[time.Duration]bool{}
+	for _, instance := range []string{"i-1", "i-2", "i-3", "i-4", "i-5", "i-6"} {
+		d := Spread(instance, time.Hour)
+		require.True(t, d >= 0 && d < time.Hour, d)
+		require.Equal(t, d, Spread(instance, time.Hour))
+		at[d.Truncate(time.Minute)] = true
+	}
+	require.Greater(t, len(at), 3)
+}
+
+func TestNext(t *testing.T) {
+	require.Equal(t, 10*time.Minute, Decide(newCluster(aPool("p")).s).Next, "nothing stands")
+	busy := newCluster(aPool("p")).node("p", "n", "a", running(aPod("x", "3500m")))
+	require.Equal(t, time.Minute, Decide(busy.s).Next, "a node may become empty")
+	soon := newCluster(aPool("p", disruption(func(d *v1alpha1.Disruption) { d.EmptyAfter = after(35 * time.Second) }))).node("p", "n", "a")
+	require.Equal(t, 35*time.Second, Decide(soon.s).Next, "it may go then")
+	sooner := newCluster(aPool("p", disruption(func(d *v1alpha1.Disruption) { d.EmptyAfter = after(time.Second) }))).node("p", "n", "a")
+	require.Equal(t, 20*time.Second, Decide(sooner.s).Next, "not more often than that")
+}
+
+func TestWhatWasTriedIsNotPlannedAgainAtOnce(t *testing.T) {
+	c := newCluster(aPool("p")).node("p", "n", "a", running(aPod("x", "3500m")))
+	r := Decide(c.s)
+	require.Equal(t, map[string]time.Time{"i-n": now}, r.Tried)
+	c.s.Tried = r.Tried
+	c.s.Now = now.Add(time.Minute)
+	require.Equal(t, r.Tried, Decide(c.s).Tried)
+	c.s.Now = now.Add(tryAgain)
+	require.Equal(t, c.s.Now, Decide(c.s).Tried["i-n"])
+}
+
+func TestExplainNamesEveryReason(t *testing.T) {
+	c := newCluster(aPool("p")).node("p", "n", "a", running(aPod("x", "3500m")))
+	v, ok := Explain(c.s, "n")
+	require.True(t, ok)
+	require.Len(t, v.Reasons, len(v1alpha1.DisruptionReasons))
+	for i, r := range v.Reasons {
+		require.Equal(t, v1alpha1.DisruptionReasons[i], r.Reason)
+		require.NotEmpty(t, r.Words)
+	}
+	require.Contains(t, v.Reasons[5].Refused, "the cheapest machine for its pods costs")
+	_, ok = Explain(c.s, "i-nobody")
+	require.False(t, ok)
+}
+
+func TestTemplates(t *testing.T) {
+	in := contract.ResolvedTemplate{ID: "lt-1", Version: "3", ImageID: "ami-1"}
+	out, ok := ParseTemplate(FormatTemplate(in))
+	require.True(t, ok)
+	require.Equal(t, in, out)
+	for _, bad := range []string{"", "lt-1", "lt-1/3"} {
+		_, ok := ParseTemplate(bad)
+		require.False(t, ok, bad)
+	}
+	require.Empty(t, FormatTemplate(contract.ResolvedTemplate{}))
+}
