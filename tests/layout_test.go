@@ -54,11 +54,8 @@ var rules = []struct {
 	{"internal/ledger", slices.Concat([]string{"api"}, pure)},
 	{"internal/sweep", slices.Concat([]string{"api"}, pure)},
 	{"internal/audit", slices.Concat([]string{"api"}, pure)},
-<<<<<<< HEAD
 	{"internal/standby", slices.Concat([]string{"api"}, pure)},
-=======
 	{"internal/disruption", slices.Concat([]string{"api"}, pure)},
->>>>>>> 58efc31 (Which nodes may leave, and why all others may not: the pure decision)
 	{"activities", slices.Concat([]string{"api", "internal/config", "internal/telemetry"}, pure)},
 	{"workflows", slices.Concat([]string{"api", "activities"}, pure)},
 	{"internal/testbed/toolchain", nil},
