@@ -31,7 +31,7 @@ type pkg struct {
 func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module) }
 
 // pure packages decide: no I/O, no clock, no globals.
-var pure = []string{"internal/planner", "internal/fallback", "internal/lifecycle", "internal/catalog", "internal/ledger", "internal/sweep", "internal/audit", "internal/disruption", "internal/standby"}
+var pure = []string{"internal/planner", "internal/fallback", "internal/lifecycle", "internal/catalog", "internal/ledger", "internal/sweep", "internal/audit", "internal/disruption", "internal/standby", "internal/images"}
 
 // field libraries are what pure packages may use beside the standard library: Kubernetes' types and its own rules for
 // them (component-helpers' functions take a klog.Logger), and numbers.

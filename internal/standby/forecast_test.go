@@ -107,17 +107,17 @@ var models = []struct {
 	}},
 }
 
-// judge has each model foretell the last four of twelve weeks, hour by hour, over some seeds.
-func judge(seeds int, part float64) map[string]judgment {
-	const weeks, held = 12, 4
+// held has each model foretell the last four of twelve weeks, hour by hour, over some seeds.
+func held(seeds int, part float64) map[string]judgment {
+	const weeks, back = 12, 4
 	all := map[string]judgment{}
 	for seed := range seeds {
 		h := generate(uint64(seed), weeks)
 		for _, m := range models {
 			j := all[m.name]
-			for i := (weeks - held) * 168; i < weeks*168; i++ {
+			for i := (weeks - back) * 168; i < weeks*168; i++ {
 				said := m.say(h, i, part)
-				share := 1 / float64(held*168*seeds)
+				share := 1 / float64(back*168*seeds)
 				j.loss += pinball(said, h.Launched[i], part) * share
 				j.kept += float64(said) * share
 				if said >= h.Launched[i] {
@@ -131,7 +131,7 @@ func judge(seeds int, part float64) map[string]judgment {
 }
 
 func TestForecastBeatsTheNaiveOnes(t *testing.T) {
-	found := judge(10, 0.9)
+	found := held(10, 0.9)
 	ours := found["Floe's"]
 	require.InDelta(t, 0.9, ours.enough, 0.03, "it is enough as often as it was asked to be")
 	for name, most := range map[string]float64{"the last hour's": 0.45, "last week's": 0.65, "one number, the best of the weeks before": 0.75} {
@@ -141,7 +141,7 @@ func TestForecastBeatsTheNaiveOnes(t *testing.T) {
 
 // BenchmarkForecast prints what docs/standby.md says of the models; the time is that of one of Floe's forecasts.
 func BenchmarkForecast(b *testing.B) {
-	found := judge(20, 0.9)
+	found := held(20, 0.9)
 	for _, m := range models {
 		j := found[m.name]
 		b.Logf("SYNTHETIC, 20 seeds, 90 %% of the hours: %-41s loss %.3f, enough in %.1f %%, %.1f kept", m.name, j.loss, 100*j.enough, j.kept)

@@ -37,6 +37,7 @@ var measures = []measure{
 	{"size-1000", measureSize(1000)},
 	{"machines", measureMachines},
 	{"simulated-aws", measureSim},
+	{"prefetch", measurePrefetch},
 }
 
 // names are what can be chosen.
