@@ -23,6 +23,16 @@ func scaleUpDetails(v contract.ScaleUpView, trouble string) string {
 			sayf(&b, "| %d | %d | %s | %d | %d | %s |\n", h.Number, h.Step+1, h.CapacityType, h.Asked, h.Got, contract.Answers(h))
 		}
 	}
+	if v.Phase == contract.ScaleUpLaunching && v.Chain != nil {
+		for _, step := range v.Chain.Steps {
+			if step.Skipped != "" {
+				sayf(&b, "\n- step %d (%s) is skipped: %s", step.Index+1, step.CapacityType, step.Skipped)
+			}
+		}
+	}
+	for _, note := range v.Notes {
+		b.WriteString("\n- " + note)
+	}
 	return b.String()
 }
 
@@ -41,6 +51,12 @@ func provisionerDetails(v contract.ProvisionerView) string {
 		}
 		for _, u := range p.Unplaceable {
 			sayf(&b, "\n- `%s`%s: %s", u.Pod, more(u.Count), strings.Join(u.Reasons, "; "))
+		}
+	}
+	for _, d := range v.Droughts {
+		sayf(&b, "\n\n**Launches of pool `%s` are not filled** since %s: %d of them.", d.Pool, d.Since.UTC().Format(time.RFC3339), d.Launches)
+		if !strings.Contains(v.Trouble, d.Reason) { // which says it already
+			sayf(&b, " The last, `%s`, at %s: %s.", d.ScaleUp, d.At.UTC().Format(time.RFC3339), d.Reason)
 		}
 	}
 	if len(v.Ledger) > 0 {

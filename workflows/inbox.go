@@ -43,5 +43,17 @@ func (t *timer) at(ctx workflow.Context, due time.Time) {
 	t.future = workflow.NewTimerWithOptions(c, max(0, due.Sub(workflow.Now(ctx))), workflow.TimerOptions{Summary: t.summary})
 }
 
+// by makes sure that the timer fires at a time or before; the zero time means that it need not. One that is under way and
+// fires sooner is left alone: to look once too often costs less than another timer.
+func (t *timer) by(ctx workflow.Context, due time.Time) {
+	if t.fired() {
+		t.due, t.future = time.Time{}, nil
+	}
+	if due.IsZero() || (t.future != nil && !due.Before(t.due)) {
+		return
+	}
+	t.at(ctx, due)
+}
+
 // fired reports whether the time has come.
 func (t *timer) fired() bool { return t.future != nil && t.future.IsReady() }

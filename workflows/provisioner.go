@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -9,6 +8,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/ledger"
+	"floe.dev/floe/internal/lifecycle"
 )
 
 // Provisioner turns a cluster's demand into launches: one plan at a time, with the launches in flight held against it.
@@ -147,6 +147,11 @@ func (p *provisioner) hear(ctx workflow.Context) {
 			ledger.Filled(&p.state, ev, now)
 			if ev.Open == 0 {
 				p.state.Failures = 0
+				ledger.Rained(&p.state, ev.Pool)
+			}
+			if len(p.state.Droughts) > 0 && len(ev.Instances) > 0 {
+				// Somebody has found capacity: who found none may find some too.
+				p.wake(now.Add(lifecycle.Backoff(1)))
 			}
 		}
 	})
@@ -154,7 +159,7 @@ func (p *provisioner) hear(ctx workflow.Context) {
 		if ledger.FirstSight(&p.state.Seen, ev.Key) {
 			ledger.Exhausted(&p.state, ev.ScaleUp)
 			if ev.Purpose == contract.PurposeDemand {
-				p.fail(now, fmt.Sprintf("Launch `%s` of pool %s is not filled: %s.", ev.ScaleUp, ev.Pool, ev.Reason))
+				p.dry(now, ev)
 			}
 		}
 	})

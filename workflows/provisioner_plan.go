@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/fallback"
 	"floe.dev/floe/internal/ledger"
 	"floe.dev/floe/internal/lifecycle"
 )
@@ -66,6 +68,9 @@ func (p *provisioner) take(now time.Time, demand contract.Demand, digest contrac
 	default:
 		p.state.Trouble, p.state.Failures = "", 0
 	}
+	if digest.CaughtUp && digest.Pending == digest.UnplaceableCount {
+		p.state.Droughts = nil // nobody waits for them any more
+	}
 }
 
 // open starts the ScaleUp of each launch and waits until they run.
@@ -82,6 +87,7 @@ func (p *provisioner) open(ctx workflow.Context, digest contract.PlanDigest, tra
 			Cluster: p.in.Cluster, Pool: l.Pool, Count: l.Count, Purpose: contract.PurposeDemand, Plan: digest.Plan,
 			InstanceTypes: l.InstanceTypes, Zones: l.Zones, CapacityTypes: l.CapacityTypes, Requests: l.Requests,
 			PodCount: l.PodCount, Pods: l.Pods, Machines: l.Machines, Trace: trace,
+			Drought: slices.ContainsFunc(p.state.Droughts, func(d contract.Drought) bool { return d.Pool == l.Pool }),
 		})
 	}
 	for i := range p.state.LastPlan.Launches {
@@ -100,6 +106,27 @@ func (p *provisioner) fail(now time.Time, trouble string) {
 	p.state.Trouble = trouble
 	p.state.Failures++
 	p.wake(now.Add(lifecycle.Backoff(p.state.Failures)))
+}
+
+// dry notes that a launch for demand is not filled, and sets the next plan: later each time, but no later than the first
+// offering is free that the chain left out. Where all were left out nothing was tried, and a plan before that would open
+// a chain that has nothing to try either.
+func (p *provisioner) dry(now time.Time, ev contract.LaunchEvent) {
+	p.state.Trouble = fmt.Sprintf("Launch `%s` of pool %s is not filled: %s.", ev.ScaleUp, ev.Pool, ev.Reason)
+	if ev.Hops > 0 || !ev.FreeAt.IsZero() { // not where the chain could not even be opened
+		ledger.Dry(&p.state, ev, now)
+	}
+	least := lifecycle.Backoff(1)
+	if ev.Hops == 0 && ev.FreeAt.After(now) {
+		p.wake(now.Add(max(least, min(ev.FreeAt.Sub(now), fallback.Patience))))
+		return
+	}
+	p.state.Failures++
+	wait := lifecycle.Backoff(p.state.Failures)
+	if ev.FreeAt.After(now) {
+		wait = min(wait, max(least, ev.FreeAt.Sub(now)))
+	}
+	p.wake(now.Add(wait))
 }
 
 // wake sets the next plan, unless an earlier one is set.

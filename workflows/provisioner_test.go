@@ -146,6 +146,86 @@ func TestProvisionerPlansAtOnceOnNews(t *testing.T) {
 	require.Len(t, w.plans, 8)
 }
 
+// A drought: the demand is planned again later each time, but no later than the first offering is free; where nothing
+// could be tried, not before that. It is shown until a launch is filled.
+func TestProvisionerProbesADrought(t *testing.T) {
+	for name, tc := range map[string]struct {
+		hops int
+		free time.Duration // from the launch's end
+		want time.Duration
+	}{
+		"nothing is known":       {3, 0, 2 * time.Second},
+		"free later":             {3, 30 * time.Second, 2 * time.Second},
+		"free at once":           {3, time.Millisecond, 2 * time.Second},
+		"nothing tried":          {0, 30 * time.Second, 30 * time.Second},
+		"nothing tried for long": {0, time.Hour, recheck - time.Second}, // the plan before asks for it
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.plan = func(in contract.PlanInput) (contract.PlanDigest, error) {
+				return contract.PlanDigest{
+					Plan: in.Plan, CaughtUp: true, Pending: 1, Launched: 1, Launches: []contract.PlannedLaunch{{Pool: "general", Count: 1}},
+				}, nil
+			}
+			env := w.env()
+			var scaleUps []contract.ScaleUpInput
+			noScaleUps(env, &scaleUps)
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow(contract.SignalDemand, contract.Demand{Key: "d"}) }, 0)
+			env.RegisterDelayedCallback(func() {
+				ev := contract.LaunchEvent{
+					Key: "e", ScaleUp: "s", Pool: "general", Purpose: contract.PurposeDemand, Hops: tc.hops, Reason: "dry", Help: []string{"allow m6i"},
+				}
+				if tc.free > 0 {
+					ev.FreeAt = env.Now().Add(tc.free)
+				}
+				env.SignalWorkflow(contract.SignalLaunchExhausted, ev)
+			}, time.Second)
+			env.RegisterDelayedCallback(func() {
+				require.Len(t, w.plans, 1)
+				v := provisionerView(t, env)
+				require.Equal(t, "Launch `s` of pool general is not filled: dry.", v.Trouble)
+			}, time.Second+tc.want-time.Millisecond)
+			env.RegisterDelayedCallback(func() {
+				require.Len(t, w.plans, 2)
+				require.Equal(t, []bool{false, true}, []bool{scaleUps[0].Drought, scaleUps[1].Drought}, "the chain is to say what would help")
+				v := provisionerView(t, env)
+				require.Empty(t, v.Trouble)
+				require.Equal(t, "allow m6i", v.Droughts[0].Help[0])
+				require.Contains(t, provisionerDetails(v), "**Launches of pool `general` are not filled** since ")
+				require.Contains(t, provisionerDetails(v), "1 of them. The last, `s`, at ")
+				env.SignalWorkflow(contract.SignalLaunchFilled, contract.LaunchEvent{Key: "f", ScaleUp: v.Ledger[0].ScaleUp, Pool: "general", Open: 0})
+			}, time.Second+tc.want+100*time.Millisecond)
+			env.RegisterDelayedCallback(func() { require.Empty(t, provisionerView(t, env).Droughts) }, 70*time.Second)
+			env.RegisterDelayedCallback(env.CancelWorkflow, 71*time.Second)
+			env.ExecuteWorkflow(contract.WorkflowProvisioner, contract.ProvisionerInput{Cluster: "demo"})
+		})
+	}
+}
+
+// A launch that finds machines is news for a pool that found none.
+func TestProvisionerHearsOfCapacityElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.plan = func(in contract.PlanInput) (contract.PlanDigest, error) {
+		return contract.PlanDigest{Plan: in.Plan, CaughtUp: true, Pending: 1, InFlight: 1}, nil
+	}
+	env := w.env()
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(contract.SignalDemand, contract.Demand{Key: "d"}) }, 0)
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow(contract.SignalLaunchExhausted, contract.LaunchEvent{
+			Key: "e", Pool: "general", Purpose: contract.PurposeDemand, FreeAt: env.Now().Add(time.Hour), Reason: "dry",
+		})
+	}, time.Second)
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow(contract.SignalLaunchFilled, contract.LaunchEvent{
+			Key: "f", ScaleUp: "by-hand", Pool: "other", Open: 1, Instances: []contract.Instance{{ID: "i-1"}},
+		})
+	}, 5*time.Second)
+	env.RegisterDelayedCallback(func() { require.Len(t, w.plans, 2) }, 8*time.Second)
+	env.RegisterDelayedCallback(env.CancelWorkflow, 9*time.Second)
+	env.ExecuteWorkflow(contract.WorkflowProvisioner, contract.ProvisionerInput{Cluster: "demo"})
+	require.Len(t, w.plans, 2)
+}
+
 func TestProvisionerShowsWhyAPodCannotBePlaced(t *testing.T) {
 	w := newWorld(t)
 	w.plan = func(in contract.PlanInput) (contract.PlanDigest, error) {

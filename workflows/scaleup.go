@@ -15,8 +15,9 @@ import (
 )
 
 // ScaleUp brings so many machines of a pool by walking the pool's chain: hop after hop until it is filled or exhausted.
-// Waiting for capacity is not its business but the Provisioner's. Canceled, it stops after the hop under way and keeps
-// what it got. It fails only where nothing could be tried, with the remedy in the message.
+// A hop that is not answered in time may get another beside it; the launch ends when every hop is answered, and what came
+// too much is given back. Waiting for capacity is not its business but the Provisioner's. Canceled, it stops after the
+// hops under way and keeps what it got. It fails only where nothing could be tried, with the remedy in the message.
 func ScaleUp(ctx workflow.Context, in contract.ScaleUpInput) (*contract.ScaleUpView, error) {
 	s, err := newScaleUp(ctx, in)
 	if err != nil {
@@ -30,8 +31,12 @@ type scaleUp struct {
 	view contract.ScaleUpView
 	info *workflow.Info
 
-	skips      workflow.ReceiveChannel
-	skip       map[int]bool
+	steering   steering
+	claims     workflow.ReceiveChannel // answers of the pool's Standby
+	path       *fallback.Walk          // nil until the chain is open
+	under      []*underWay             // hops without an answer, by number
+	wake       timer
+	blocked    error // no other hop can do better
 	nodes      []workflow.ChildWorkflowFuture
 	starts     []workflow.Future // of many Nodes each
 	told       []workflow.Future // signals to the Provisioner
@@ -44,14 +49,15 @@ func newScaleUp(ctx workflow.Context, in contract.ScaleUpInput) (*scaleUp, error
 		in.Purpose = contract.PurposeHand
 	}
 	s := &scaleUp{
-		in: in, info: workflow.GetInfo(ctx), skip: map[int]bool{},
+		in: in, info: workflow.GetInfo(ctx), wake: timer{summary: "look at the chain again"},
 		view: contract.ScaleUpView{
 			Cluster: in.Cluster, Pool: in.Pool, Purpose: in.Purpose, Count: in.Count, Phase: contract.ScaleUpOpening,
 			Instances: []contract.Instance{}, Hops: []contract.Hop{},
 		},
 	}
-	s.skips = workflow.GetSignalChannelWithOptions(ctx, contract.SignalSkipStep, workflow.SignalChannelOptions{
-		Description: `Do not try a step of the chain (any more): {"step": 0}`,
+	s.steering = steer(ctx)
+	s.claims = workflow.GetSignalChannelWithOptions(ctx, contract.SignalClaimed, workflow.SignalChannelOptions{
+		Description: "The pool's Standby answers a claim of this launch.",
 	})
 	err := workflow.SetQueryHandlerWithOptions(ctx, contract.QueryChain, func() (contract.ScaleUpView, error) { return s.view, nil },
 		workflow.QueryHandlerOptions{Description: "The chain: each hop, its outcome, and what is next."})
@@ -97,80 +103,34 @@ func (s *scaleUp) open(ctx workflow.Context) (contract.Chain, error) {
 	})
 }
 
-// walk tries the steps in order. It returns an error only where a hop says that no other can do better.
+// walk tries the steps in order until nothing is missing or nothing is left, and every hop is answered. It returns an
+// error only where a hop says that no other can do better.
 func (s *scaleUp) walk(ctx workflow.Context, chain contract.Chain) error {
-	for _, step := range chain.Steps {
-		for s.missing() > 0 && ctx.Err() == nil && len(step.Overrides) > 0 {
-			if s.drainSkips(); s.skip[step.Index] {
-				break
+	s.path = fallback.NewWalk(chain)
+	detached, _ := workflow.NewDisconnectedContext(ctx) // a hop runs to its answer: the machines may exist by then
+	for {
+		s.hear(detached, chain)
+		s.answers(detached, chain)
+		now := workflow.Now(ctx)
+		more := s.missing() > 0 && ctx.Err() == nil && s.blocked == nil && !s.path.Ended()
+		if more && s.ripe(chain, now) {
+			if step, ok := s.path.Next(); ok {
+				s.steering.now = false
+				s.hop(detached, chain, step)
+				continue
 			}
-			result, err := s.hop(ctx, chain, step)
-			if err != nil {
-				return err
-			}
-			step = fallback.Rest(step, result.Outcomes, len(result.Instances))
 		}
-	}
-	return nil
-}
-
-// hop tries a step once. It runs to its answer even when the workflow is canceled: the machines may exist by then.
-func (s *scaleUp) hop(ctx workflow.Context, chain contract.Chain, step contract.Step) (contract.LaunchResult, error) {
-	number := len(s.view.Hops) + 1
-	hop := contract.Hop{
-		Number: number, Step: step.Index, CapacityType: step.CapacityType, Asked: s.missing(), Started: workflow.Now(ctx),
-		Token: contract.LaunchToken(s.info.WorkflowExecution.ID, s.info.FirstRunID, number, ""),
-	}
-	s.view.Hops = append(s.view.Hops, hop)
-	s.describe(ctx, fmt.Sprintf("Hop %d: asking for %d × %s among %d offerings.", number, hop.Asked, step.CapacityType, len(step.Overrides)))
-
-	detached, _ := workflow.NewDisconnectedContext(ctx)
-	o := launching(contract.AWSTaskQueue(chain.Account, chain.Region, contract.ClassLaunch),
-		fmt.Sprintf("hop %d: %d × %s", number, hop.Asked, step.CapacityType))
-	result, err := launchActivity.run(detached, o, contract.LaunchInput{
-		Account: chain.Account, Region: chain.Region, Cluster: s.in.Cluster, Pool: s.in.Pool, Plan: s.in.Plan,
-		ScaleUp: s.info.WorkflowExecution.ID, Hop: number, Token: hop.Token, Count: hop.Asked, Template: chain.Template, Step: step,
-	})
-	hop.Ended, hop.Got, hop.SentAt, hop.Took, hop.Outcomes = workflow.Now(ctx), len(result.Instances), result.SentAt, result.Took, result.Outcomes
-	if err != nil {
-		hop.Error = words(err)
-	}
-	s.view.Hops[number-1] = hop
-	if !result.Recorded {
-		s.unrecorded = append(s.unrecorded, contract.HopRecord{
-			ID: hop.Token, At: hop.Started, Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account,
-			Plan: s.in.Plan, ScaleUp: s.info.WorkflowExecution.ID, Hop: hop,
-		})
-	}
-	s.hatch(detached, chain, hop, result.Instances)
-	return result, err
-}
-
-// hatch starts the Node workflow of each new instance and tells the Provisioner. What came beyond the count gets a Node
-// too, which gives it back.
-func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract.Hop, instances []contract.Instance) {
-	var kept []contract.Instance
-	var nodes []contract.NodeInput
-	for _, instance := range instances {
-		surplus, pods := "", []string(nil)
-		if s.missing() == 0 {
-			surplus = fmt.Sprintf("hop %d brought more than the %d machines asked for", hop.Number, s.in.Count)
-		} else {
-			if i := len(s.view.Instances); i < len(s.in.Machines) {
-				pods = s.in.Machines[i]
-			}
-			s.view.Instances = append(s.view.Instances, instance)
-			kept = append(kept, instance)
+		if len(s.under) == 0 && !(more && s.view.Hold.Lasts(now)) {
+			return s.blocked
 		}
-		nodes = append(nodes, contract.NodeInput{
-			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
-			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose,
-			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, Trace: s.in.Trace,
+		s.describe(ctx, s.waiting(more, now))
+		s.wake.by(detached, s.next(chain, more, now))
+		err := workflow.Await(detached, func() bool {
+			return s.steering.heard() || s.claims.Len() > 0 || s.answered() || s.wake.fired() || (more && ctx.Err() != nil)
 		})
-	}
-	s.start(ctx, nodes)
-	if len(kept) > 0 {
-		s.tell(ctx, contract.SignalLaunchFilled, fmt.Sprintf("hop-%d", hop.Number), kept)
+		if err != nil {
+			return err
+		}
 	}
 }
 
@@ -221,13 +181,13 @@ func (s *scaleUp) close(ctx workflow.Context, err error) (*contract.ScaleUpView,
 		s.record(ctx) // what was asked and answered is true all the same
 		return nil, fmt.Errorf("start the Node workflow: %w", failed)
 	}
-	for _, signal := range s.told {
-		if failed := signal.Get(ctx, nil); failed != nil {
-			workflow.GetLogger(ctx).Info("no Provisioner took the news of this launch", "error", failed)
-		}
-	}
+	s.awaitTold(ctx)
 	s.describe(ctx, "")
 	s.record(ctx)
+	for s.claims.Len() > 0 { // an answer that came at the very end
+		s.hearClaims(ctx)
+		s.awaitTold(ctx)
+	}
 	if s.view.Phase == contract.ScaleUpBlocked {
 		return nil, temporal.NewNonRetryableApplicationError(s.view.Reason, errorType(err), nil)
 	}
@@ -252,6 +212,16 @@ func (s *scaleUp) awaitNodes(ctx workflow.Context) error {
 	return nil
 }
 
+// awaitTold waits until what was signaled has arrived. One who is not there is not waited for.
+func (s *scaleUp) awaitTold(ctx workflow.Context) {
+	for _, signal := range s.told {
+		if failed := signal.Get(ctx, nil); failed != nil {
+			workflow.GetLogger(ctx).Info("nobody took the news of this launch", "error", failed)
+		}
+	}
+	s.told = nil
+}
+
 // record hands in the hops that the store did not take while they happened.
 func (s *scaleUp) record(ctx workflow.Context) {
 	if len(s.unrecorded) == 0 {
@@ -265,16 +235,19 @@ func (s *scaleUp) record(ctx workflow.Context) {
 
 // tell signals the Provisioner. The answer is awaited at the end.
 func (s *scaleUp) tell(ctx workflow.Context, signal, event string, instances []contract.Instance) {
-	open := s.missing()
-	if signal == contract.SignalLaunchExhausted {
-		open = 0
-	}
-	s.told = append(s.told, workflow.SignalExternalWorkflow(ctx, contract.ProvisionerID(s.in.Cluster), "", signal, contract.LaunchEvent{
+	news := contract.LaunchEvent{
 		Key:     s.info.WorkflowExecution.RunID + "/" + event,
-		ScaleUp: s.info.WorkflowExecution.ID, Pool: s.in.Pool, Purpose: s.in.Purpose, Open: open,
+		ScaleUp: s.info.WorkflowExecution.ID, Pool: s.in.Pool, Purpose: s.in.Purpose, Open: s.missing(),
 		Requests: s.in.Requests, InstanceTypes: s.in.InstanceTypes, Zones: s.in.Zones, CapacityTypes: s.in.CapacityTypes,
 		Instances: instances, Reason: s.view.Reason,
-	}))
+	}
+	if signal == contract.SignalLaunchExhausted {
+		news.Open, news.Hops = 0, len(s.view.Hops)
+		if s.view.Chain != nil {
+			news.FreeAt, news.Help = fallback.FreeAt(s.view.Chain.Steps), s.view.Chain.Help
+		}
+	}
+	s.told = append(s.told, workflow.SignalExternalWorkflow(ctx, contract.ProvisionerID(s.in.Cluster), "", signal, news))
 }
 
 // label sets the search attributes of a launch started by hand.
@@ -286,13 +259,6 @@ func (s *scaleUp) label(ctx workflow.Context) {
 }
 
 func (s *scaleUp) missing() int { return max(0, s.in.Count-len(s.view.Instances)) }
-
-func (s *scaleUp) drainSkips() {
-	var skip contract.SkipStep
-	for s.skips.ReceiveAsync(&skip) {
-		s.skip[skip.Step] = true
-	}
-}
 
 // result is the view less the chain, which the history has already.
 func (s *scaleUp) result() *contract.ScaleUpView {

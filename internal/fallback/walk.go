@@ -114,7 +114,7 @@ func (w *Walk) Use(index int) error {
 	}
 	step := w.chain.Steps[index]
 	if step.Skipped != "" {
-		return fmt.Errorf("step %d has nothing to try: %s", index, step.Skipped)
+		return fmt.Errorf("it has nothing to try: %s", step.Skipped)
 	}
 	for i := range index {
 		w.left[i] = rest{}
@@ -132,7 +132,7 @@ func (w *Walk) Use(index int) error {
 
 func (w *Walk) check(index int) error {
 	if index < 0 || index >= len(w.chain.Steps) {
-		return fmt.Errorf("the chain has no step %d; its steps are 0 to %d", index, len(w.chain.Steps)-1)
+		return fmt.Errorf("the chain has no step of index %d; the indexes are 0 to %d", index, len(w.chain.Steps)-1)
 	}
 	return nil
 }

@@ -107,12 +107,12 @@ func TestWalkIsSteered(t *testing.T) {
 	w.Answered(asks(t, w, 0, "a"), nil, 0)
 	require.NoError(t, w.Skip(2))
 	w.Answered(asks(t, w, 1, "b"), nil, 0)
-	require.EqualError(t, w.Use(4), "the chain has no step 4; its steps are 0 to 3")
-	require.EqualError(t, w.Skip(-1), "the chain has no step -1; its steps are 0 to 3")
+	require.EqualError(t, w.Use(4), "the chain has no step of index 4; the indexes are 0 to 3")
+	require.EqualError(t, w.Skip(-1), "the chain has no step of index -1; the indexes are 0 to 3")
 
 	chain := chainOf(1, []string{"a"})
 	chain.Steps[0] = contract.Step{Skipped: "no offering fits"}
-	require.EqualError(t, NewWalk(chain).Use(0), "step 0 has nothing to try: no offering fits")
+	require.EqualError(t, NewWalk(chain).Use(0), "it has nothing to try: no offering fits")
 }
 
 // Whatever is answered in whatever order: no offering is asked for twice at a time, none that has refused is asked for
