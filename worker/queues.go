@@ -57,6 +57,12 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			contract.ActivityReadNode:   p.kube.ReadNode,
 			contract.ActivityDrain:      p.kube.Drain,
 			contract.ActivityDeleteNode: p.kube.DeleteNode,
+
+			contract.ActivityFreeze:        p.kube.Freeze,
+			contract.ActivityReadLastWords: p.kube.ReadLastWords,
+			contract.ActivityProve:         p.kube.Prove,
+			contract.ActivityOpenNode:      p.kube.OpenNode,
+
 			contract.ActivityFind:       p.sweep.Find,
 			contract.ActivityRepair:     p.sweep.Repair,
 		}})
@@ -64,8 +70,13 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 
 	aws := map[contract.APIClass]map[string]any{
 		contract.ClassLaunch:    {contract.ActivityLaunch: p.aws.Launch},
+		contract.ClassStart:     {contract.ActivityStart: p.aws.Start},
+		contract.ClassStop:      {contract.ActivityStop: p.aws.Stop},
 		contract.ClassTerminate: {contract.ActivityTerminate: p.aws.Terminate},
-		contract.ClassRead:      {contract.ActivityDescribe: p.aws.Describe, contract.ActivityLook: p.sweep.Look},
+		contract.ClassRead: {
+			contract.ActivityDescribe: p.aws.Describe, contract.ActivityAwaitState: p.aws.AwaitState,
+			contract.ActivityLook: p.sweep.Look,
+		},
 	}
 	for _, account := range cfg.Accounts {
 		for _, class := range contract.APIClasses {

@@ -50,6 +50,14 @@ var (
 	putNodeActivity    = defineVoid(contract.ActivityPutNode, storeActivities.PutNode)
 	startNodesActivity = defineVoid(contract.ActivityStartNodes, nodeActivities.Start)
 	putHopsActivity    = defineVoid(contract.ActivityPutHops, storeActivities.PutHops)
+
+	startActivity      = define(contract.ActivityStart, awsActivities.Start)
+	stopActivity       = define(contract.ActivityStop, awsActivities.Stop)
+	awaitStateActivity = define(contract.ActivityAwaitState, awsActivities.AwaitState)
+	freezeActivity     = define(contract.ActivityFreeze, kubeActivities.Freeze)
+	lastWordsActivity  = define(contract.ActivityReadLastWords, kubeActivities.ReadLastWords)
+	proveActivity      = define(contract.ActivityProve, kubeActivities.Prove)
+	openNodeActivity   = defineVoid(contract.ActivityOpenNode, kubeActivities.OpenNode)
 )
 
 func (c call[I, O]) start(ctx workflow.Context, o workflow.ActivityOptions, in I) workflow.Future {
@@ -99,6 +107,21 @@ func launching(queue, summary string) workflow.ActivityOptions {
 			InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second,
 		},
 	}
+}
+
+// limited is quick for a call of an API budget: the queue is rate-limited, so that many at once wait their turn, and in
+// the worker a call waits for its budget.
+func limited(queue, summary string) workflow.ActivityOptions {
+	o := quick(queue, summary)
+	o.ScheduleToStartTimeout, o.StartToCloseTimeout = 0, 2*time.Minute
+	return o
+}
+
+// awaiting is for an activity that waits for something to happen, and beats its heart meanwhile.
+func awaiting(queue, summary string) workflow.ActivityOptions {
+	o := draining(queue, summary)
+	o.HeartbeatTimeout = 15 * time.Second
+	return o
 }
 
 // draining is for a drain: long, heartbeating, and it resumes where it was.

@@ -81,6 +81,9 @@ func nodeDetails(v contract.NodeView) string {
 	if v.Hold != nil {
 		b.WriteString("\n\nIt is " + v.Hold.String() + ".")
 	}
+	if v.Standby != nil {
+		b.WriteString("\n\n" + standbyWords(*v.Standby))
+	}
 	if v.Reason != "" {
 		b.WriteString("\n\nIt leaves because " + v.Reason + ".")
 	}

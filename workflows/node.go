@@ -126,7 +126,9 @@ func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 		case step.Act == lifecycle.Register:
 			n.register(ctx)
 		case n.state.Operation != nil:
-			n.drain(ctx)
+			n.operate(ctx)
+		case n.madeForStandby(ctx):
+			n.state.Operation = &contract.Operation{Kind: contract.SignalHibernate, Tier: n.in.Tier, Reason: "it was made ready for the pool's standby"}
 		case step.Phase == contract.PhaseInitialized && len(lifecycle.Blocking(n.state)) == 0:
 			continue // on to ready
 		case n.full() && n.record.idle() && workflow.AllHandlersFinished(ctx):
@@ -167,7 +169,7 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 	n.state.Since[step.Phase] = workflow.Now(ctx)
 	n.look.at(ctx, time.Time{})
 	switch step.Phase {
-	case contract.PhaseReady, contract.PhaseTerminating, contract.PhaseTerminated: // the phases people search for
+	case contract.PhaseReady, contract.PhaseStandby, contract.PhaseTerminating, contract.PhaseTerminated: // the phases people search for
 		if err := workflow.UpsertTypedSearchAttributes(ctx, keyword(contract.AttributePhase, string(step.Phase))); err != nil {
 			workflow.GetLogger(ctx).Warn("search attribute is not set", "error", err)
 		}
@@ -203,7 +205,7 @@ func (n *node) recordBy() time.Time {
 func (n *node) register(ctx workflow.Context) {
 	o := quick(contract.KubeTaskQueue(n.in.Cluster), "put the pool's labels and taints on "+n.state.Node.Name)
 	result, err := registerActivity.run(ctx, o, contract.RegisterInput{
-		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, Instance: n.in.Instance, Pods: n.in.Pods,
+		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, Instance: n.in.Instance, Pods: n.in.Pods, Tier: n.in.Tier,
 	})
 	if err == nil {
 		n.state.Registered, n.state.Node, n.state.StartupTaints, n.state.Trouble = true, &result.Node, result.StartupTaints, ""
@@ -258,7 +260,7 @@ func (n *node) nextLook(ctx workflow.Context) time.Time {
 	if by := n.recordBy(); n.state.Revision == 0 && by.After(now) {
 		return by
 	}
-	if n.state.Phase == contract.PhaseReady {
+	if n.state.Phase == contract.PhaseReady || n.state.Phase == contract.PhaseStandby {
 		return now.Add(slowLook)
 	}
 	at := now.Add(min(slowLook, firstLook<<min(n.looks, 10)))

@@ -20,6 +20,8 @@ var operations = []operation{
 	{contract.SignalRelease, "Let a held node go again", `{"by": "…", "reason": "…"}`},
 	{contract.SignalHold, "Keep the node from leaving voluntarily", `{"by": "…", "reason": "…", "for": "4h"}`},
 	{contract.SignalDrain, "Empty the node and keep it cordoned", `{"request": "…", "reason": "…", "force": false}`},
+	{contract.SignalHibernate, "Empty the node, freeze its machine and put it into the pool's standby", `{"request": "…", "reason": "…", "tier": "hibernated"}`},
+	{contract.SignalResume, "Wake the frozen machine, have it prove itself, and open it to pods", `{"request": "…", "reason": "…"}`},
 	{contract.SignalTerminate, "Drain, then terminate", `{"request": "…", "reason": "…", "force": false}`},
 }
 
@@ -55,11 +57,14 @@ func (n *node) refuses(ctx workflow.Context, kind string, op contract.Operation)
 	case now != nil && now.Kind == kind:
 		return nil // it is under way already
 	}
-	if why := n.held(ctx, op); why != "" {
+	if err := n.refusesStandby(kind, op); err != nil {
+		return err
+	}
+	if why := n.held(ctx, op); why != "" && kind != contract.UpdateResume {
 		return temporal.NewApplicationError(why, contract.ErrHeld)
 	}
-	if now == nil || now.Kind == contract.SignalDrain && kind == contract.UpdateTerminate {
-		return nil
+	if now == nil || kind == contract.UpdateTerminate {
+		return nil // a terminate ends what is under way
 	}
 	return busy("the node is busy with %s (%s); ask again when it is done", now.Kind, now.Reason)
 }
@@ -111,6 +116,25 @@ func (n *node) ask(ctx workflow.Context, kind string, op contract.Operation) {
 	}
 }
 
+// operate does what was asked for.
+func (n *node) operate(ctx workflow.Context) {
+	switch n.state.Operation.Kind {
+	case contract.SignalHibernate:
+		n.freeze(ctx)
+	case contract.SignalResume:
+		n.wake(ctx)
+	default:
+		n.drain(ctx)
+	}
+}
+
+// over ends an operation, unless another has taken its place meanwhile.
+func (n *node) over(op contract.Operation) {
+	if n.state.Operation != nil && n.state.Operation.Kind == op.Kind {
+		n.state.Operation = nil
+	}
+}
+
 // drain empties the node and keeps it: cordoned, in the phase it is in.
 func (n *node) drain(ctx workflow.Context) {
 	op := *n.state.Operation
@@ -121,9 +145,7 @@ func (n *node) drain(ctx workflow.Context) {
 	}
 	n.remember(note)
 	n.reply(ctx, op, true, note)
-	if n.state.Operation != nil && n.state.Operation.Kind == contract.SignalDrain {
-		n.state.Operation = nil // else a terminate came meanwhile
-	}
+	n.over(op) // else a terminate came meanwhile
 }
 
 // drained runs a Drain as a child, so that it shows as its own story.

@@ -14,6 +14,8 @@ func Register(r worker.WorkflowRegistry) {
 		contract.WorkflowScaleUp:     ScaleUp,
 		contract.WorkflowNode:        Node,
 		contract.WorkflowDrain:       Drain,
+		contract.WorkflowHibernate:   Hibernate,
+		contract.WorkflowResume:      Resume,
 		contract.WorkflowSweep:       Sweep,
 		contract.WorkflowRetention:   Retention,
 	} {

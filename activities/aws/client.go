@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/config"
 )
 
@@ -39,7 +40,10 @@ type account struct {
 	catalog    *catalogCache
 	templates  *templateCache
 	terminates *batcher[string]
-	describes  *batcher[string]
+	describes  *batcher[sight]
+	starts     *batcher[contract.StartAnswer]
+	stops      *batcher[contract.StopResult]
+	hibernates *batcher[contract.StopResult]
 }
 
 func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.Config), log *slog.Logger) (*account, error) {
@@ -77,6 +81,9 @@ func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.
 	acc.templates = newTemplateCache(acc)
 	acc.terminates = newBatcher(mostTerminated, ending, acc.due("TerminateInstances"), acc.terminate)
 	acc.describes = newBatcher(mostDescribed, asking, acc.due("DescribeInstances"), acc.states)
+	acc.starts = newBatcher(mostStarted, asking, acc.due("StartInstances"), acc.start)
+	acc.stops = newBatcher(mostStopped, ending, acc.due("StopInstances"), acc.stopper(false))
+	acc.hibernates = newBatcher(mostStopped, ending, acc.due("StopInstances"), acc.stopper(true))
 	return acc, nil
 }
 

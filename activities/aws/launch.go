@@ -74,6 +74,10 @@ func checkLaunch(in contract.LaunchInput) error {
 		return invalid("step.capacityType: %q can't be launched; spot and on-demand can", ct)
 	case len(in.Step.Overrides) == 0:
 		return invalid("step.overrides: none; give the offerings to ask for")
+	case in.Tier != "" && (ct != v1alpha1.OnDemand || !in.RunInstances):
+		return invalid("tier: %q is of machines for standby, which RunInstances launches on-demand; the step is %q, runInstances %t", in.Tier, ct, in.RunInstances)
+	case in.Tier != "" && in.Tier != v1alpha1.Hibernated && in.Tier != v1alpha1.Stopped:
+		return invalid("tier: %q; want hibernated or stopped", in.Tier)
 	case in.RunInstances && len(in.Step.Overrides) != 1:
 		return invalid("step.overrides: %d; RunInstances asks for exactly one", len(in.Step.Overrides))
 	}

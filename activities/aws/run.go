@@ -16,13 +16,26 @@ import (
 // runInstances asks for the step's one offering by RunInstances. Its token makes a repeated call answer with the
 // instances of the first, so after a lost answer it is simply made again.
 func (h hop) runInstances(ctx context.Context) (contract.LaunchResult, error) {
+	request := runRequest(h.in)
+	rootGiB := 0
+	if h.in.Tier != "" {
+		root, err := h.acc.root(ctx, h.in)
+		if err != nil {
+			return contract.LaunchResult{}, err
+		}
+		rootGiB = int(awssdk.ToInt32(root.Ebs.VolumeSize))
+		if h.in.Tier == v1alpha1.Hibernated {
+			request.BlockDeviceMappings = []types.BlockDeviceMapping{root}
+			request.HibernationOptions = &types.HibernationOptionsRequest{Configured: awssdk.Bool(true)}
+		}
+	}
 	var out *ec2.RunInstancesOutput
 	result, err := h.send(ctx, "RunInstances", func(ctx context.Context) (err error) {
-		out, err = h.acc.ec2.RunInstances(ctx, runRequest(h.in))
+		out, err = h.acc.ec2.RunInstances(ctx, request)
 		return err
 	})
 	if err == nil {
-		return h.readRun(out, result), nil
+		return h.readRun(out, result, rootGiB), nil
 	}
 	d := diagnose(err)
 	switch d.trouble {
@@ -70,12 +83,13 @@ func zonalToken(token string, o contract.Override) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (h hop) readRun(out *ec2.RunInstancesOutput, result contract.LaunchResult) contract.LaunchResult {
+func (h hop) readRun(out *ec2.RunInstancesOutput, result contract.LaunchResult, rootGiB int) contract.LaunchResult {
 	o := h.in.Step.Overrides[0]
 	for _, i := range out.Instances {
 		instance := decodeInstance(i)
 		instance.Zone, instance.ZoneID = first(instance.Zone, o.Zone), first(instance.ZoneID, o.ZoneID)
 		instance.USDPerHour, instance.Token = o.USDPerHour, h.in.Token
+		instance.RootGiB = rootGiB
 		result.Instances = append(result.Instances, instance)
 	}
 	t := newTally(h.in)

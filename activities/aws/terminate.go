@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
@@ -30,17 +31,23 @@ const codeInstanceNotFound = "InvalidInstanceID.NotFound"
 // Terminate ends an instance and answers with its state: shutting-down, terminated, or contract.InstanceGone where EC2
 // does not know it any more. It may be repeated. Calls that come together are made as one.
 func (a *Activities) Terminate(ctx context.Context, in contract.InstanceInput) (contract.InstanceResult, error) {
-	return a.instanceCall(ctx, in, func(acc *account) (string, error) { return acc.terminates.do(ctx, in.Instance) })
+	return a.instanceCall(ctx, in, func(acc *account) (sight, error) {
+		state, err := acc.terminates.do(ctx, in.Instance)
+		return sight{State: state}, err
+	})
 }
 
 // Describe answers with an instance's state: EC2's word, or contract.InstanceGone. Right after the launch, while EC2
 // need not show it yet, its absence is a contract.ErrUnavailable, to be retried. Calls that come together are made as
 // one.
 func (a *Activities) Describe(ctx context.Context, in contract.InstanceInput) (contract.InstanceResult, error) {
-	return a.instanceCall(ctx, in, func(acc *account) (string, error) { return acc.describes.do(ctx, in.Instance) })
+	return a.instanceCall(ctx, in, func(acc *account) (sight, error) { return acc.describes.do(ctx, in.Instance) })
 }
 
-func (a *Activities) instanceCall(ctx context.Context, in contract.InstanceInput, call func(*account) (string, error)) (contract.InstanceResult, error) {
+// sight is what EC2 shows of an instance.
+type sight = contract.InstanceResult
+
+func (a *Activities) instanceCall(ctx context.Context, in contract.InstanceInput, call func(*account) (sight, error)) (contract.InstanceResult, error) {
 	if in.Instance == "" {
 		return contract.InstanceResult{}, invalid("instance: empty; give the id of an EC2 instance, i-…")
 	}
@@ -48,11 +55,11 @@ func (a *Activities) instanceCall(ctx context.Context, in contract.InstanceInput
 	if err != nil {
 		return contract.InstanceResult{}, err
 	}
-	state, err := call(acc)
+	seen, err := call(acc)
 	if err != nil {
 		return contract.InstanceResult{}, err
 	}
-	if state == contract.InstanceGone {
+	if seen.State == contract.InstanceGone {
 		if left := in.Launched.Add(a.lag).Sub(a.now()); left > 0 {
 			return contract.InstanceResult{}, temporal.NewApplicationErrorWithOptions(
 				acc.String()+": EC2 does not show "+in.Instance+" yet: it was launched "+in.Launched.UTC().Format(time.RFC3339)+", and may take "+a.lag.String(),
@@ -61,7 +68,7 @@ func (a *Activities) instanceCall(ctx context.Context, in contract.InstanceInput
 				})
 		}
 	}
-	return contract.InstanceResult{State: state}, nil
+	return seen, nil
 }
 
 // terminate ends many instances. One id that EC2 refuses fails a call for all, and EC2 says which only in words, so the
@@ -104,20 +111,25 @@ func (acc *account) terminate(ctx context.Context, ids []string) map[string]resu
 
 // states reads the states of many instances. It asks by filter, which leaves out what EC2 does not know, where asking
 // by id would fail for all.
-func (acc *account) states(ctx context.Context, ids []string) map[string]result[string] {
-	results := make(map[string]result[string], len(ids))
+func (acc *account) states(ctx context.Context, ids []string) map[string]result[sight] {
+	results := make(map[string]result[sight], len(ids))
 	for _, id := range ids {
-		results[id] = result[string]{value: contract.InstanceGone}
+		results[id] = result[sight]{value: sight{State: contract.InstanceGone}}
 	}
-	instances, err := acc.instances(ctx, filter("instance-id", ids...))
+	err := acc.eachInstance(ctx, func(i types.Instance) {
+		if i.InstanceId == nil || i.State == nil {
+			return
+		}
+		seen := sight{State: string(i.State.Name)}
+		if i.StateReason != nil {
+			seen.Reason = awssdk.ToString(i.StateReason.Code)
+		}
+		results[*i.InstanceId] = result[sight]{value: seen}
+	}, filter("instance-id", ids...))
 	if err != nil {
 		for _, id := range ids {
-			results[id] = result[string]{err: acc.fail(err)}
+			results[id] = result[sight]{err: acc.fail(err)}
 		}
-		return results
-	}
-	for _, instance := range instances {
-		results[instance.ID] = result[string]{value: instance.State}
 	}
 	return results
 }

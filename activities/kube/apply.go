@@ -21,6 +21,7 @@ const (
 	managerRegister = "floe-register" // a pool's labels, taints and annotations on its Nodes
 	managerDrain    = "floe-drain"    // the cordon of a Node that leaves
 	managerNominate = "floe-nominate" // the Node that a pod was bought room on
+	managerStandby  = "floe-standby"  // what closes a standby machine's Node, by merges: see change
 )
 
 // wanted is what one field manager wants of a Node. Taints are the whole list, which to the API server is one value

@@ -59,6 +59,7 @@ type Cluster struct {
 	daemonSets, namespaces, claims, volumes, storageClasses, csiNodes cache.SharedIndexInformer
 
 	changed  notifier // by node name: a pod of the node changed
+	moved    notifier // by node name: the Node changed
 	troubles troubles
 
 	start sync.Once
@@ -103,6 +104,16 @@ func NewCluster(o ClusterOptions) (*Cluster, error) {
 		if err := informer.SetWatchErrorHandlerWithContext(c.watchFailed(resource)); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := c.nodes.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(_, now any) { c.moved.notify(now.(*corev1.Node).Name) },
+		DeleteFunc: func(gone any) {
+			if node, ok := Deleted[*corev1.Node](gone); ok {
+				c.moved.notify(node.Name)
+			}
+		},
+	}); err != nil {
+		return nil, err
 	}
 	_, err := c.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		UpdateFunc: func(_, now any) { c.changed.notify(now.(*corev1.Pod).Spec.NodeName) },

@@ -45,7 +45,7 @@ func (a *Activities) Register(ctx context.Context, in contract.RegisterInput) (c
 		if id, ok := contract.InstanceOfProviderID(node.Spec.ProviderID); ok && id != in.Instance.ID {
 			return wanted{}, invalid("node: %s is instance %s's, not %s's", in.Node, id, in.Instance.ID)
 		}
-		return registration(node, pool.NodePool, labels), nil
+		return registration(node, pool.NodePool, labels, in.Tier), nil
 	})
 	if err != nil {
 		return contract.RegisterResult{}, err
@@ -85,8 +85,8 @@ func (a *Activities) labelsFor(ctx context.Context, c *Cluster, pool *v1alpha1.N
 	return labels
 }
 
-// registration is what a registered Node of the pool has.
-func registration(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]string) wanted {
+// registration is what a registered Node of the pool has. One that is made for standby stays closed to pods.
+func registration(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]string, tier v1alpha1.CapacityType) wanted {
 	state := node.Annotations[AnnotationRegistered]
 	taints := withTaints(node.Spec.Taints, pool.Spec.Template.Taints)
 	if state == "" {
@@ -95,6 +95,10 @@ func registration(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]
 		if hasTaint(node.Spec.Taints, v1alpha1.TaintUnregistered) {
 			state = guarded
 		}
+	}
+	if tier != "" {
+		labels = with(labels, map[string]string{v1alpha1.LabelStandby: string(tier), corev1.LabelNodeExcludeBalancers: "true"})
+		taints = withTaints(taints, []corev1.Taint{standbyTaint})
 	}
 	return wanted{
 		labels: labels, annotations: map[string]string{AnnotationRegistered: state},

@@ -67,6 +67,16 @@ func DrainID(cluster, instance string, n int) string {
 	return fmt.Sprintf("drain/%s/%s/%d", cluster, instance, n)
 }
 
+// HibernateID is the workflow id of the n-th freeze of a machine, from 1.
+func HibernateID(cluster, instance string, n int) string {
+	return fmt.Sprintf("hibernate/%s/%s/%d", cluster, instance, n)
+}
+
+// ResumeID is the workflow id of the n-th wake of a machine, from 1.
+func ResumeID(cluster, instance string, n int) string {
+	return fmt.Sprintf("resume/%s/%s/%d", cluster, instance, n)
+}
+
 // StandbyID is the workflow id of a pool's Standby.
 func StandbyID(cluster, pool string) string { return "standby/" + cluster + "/" + pool }
 

@@ -11,6 +11,8 @@ const (
 	WorkflowNode        = "Node"
 	WorkflowDrain       = "Drain"
 	WorkflowStandby     = "Standby"
+	WorkflowHibernate   = "Hibernate"
+	WorkflowResume      = "Resume"
 )
 
 // Signals.
@@ -29,6 +31,9 @@ const (
 	// which cannot send updates.
 	SignalDrain     = "drain"
 	SignalTerminate = "terminate"
+	// SignalHibernate and SignalResume (Operation) freeze a Node's machine and wake it. The same words as the updates.
+	SignalHibernate = "hibernate"
+	SignalResume    = "resume"
 	// SignalHold and SignalRelease (Operation) keep a Node from leaving voluntarily, and let it go again. The same words
 	// as the updates. To a ScaleUp they say that no new hop is to begin, and that it may go on.
 	SignalHold    = "hold"
@@ -55,6 +60,10 @@ const (
 	// UpdateDrain and UpdateTerminate (Operation) ask a Node to leave; answer OperationResult once accepted.
 	UpdateDrain     = "drain"
 	UpdateTerminate = "terminate"
+	// UpdateHibernate (Operation) empties a Node, freezes its machine and puts it into the pool's standby; UpdateResume
+	// (Operation) wakes it, has it prove itself, and opens it to pods; answer OperationResult once accepted.
+	UpdateHibernate = "hibernate"
+	UpdateResume    = "resume"
 	// UpdateHold (Operation) keeps a Node from leaving voluntarily until Operation.For is over or UpdateRelease comes;
 	// answer OperationResult. A second hold takes the place of the first.
 	UpdateHold    = "hold"
@@ -90,6 +99,14 @@ const (
 	ActivityConfirmReclaim = "aws.ConfirmReclaim"
 	ActivityUnmark         = "kube.Unmark"
 	ActivityPutReclaim     = "store.PutReclaim"
+
+	ActivityStart         = "aws.Start"
+	ActivityStop          = "aws.Stop"
+	ActivityAwaitState    = "aws.AwaitState"
+	ActivityFreeze        = "kube.Freeze"
+	ActivityReadLastWords = "kube.ReadLastWords"
+	ActivityProve         = "kube.Prove"
+	ActivityOpenNode      = "kube.OpenNode"
 )
 
 // Search attributes, all of type Keyword.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"floe.dev/floe/api/v1alpha1"
 )
 
 // Phase of a node's life. internal/lifecycle holds the lawful transitions.
@@ -15,7 +17,8 @@ const (
 	PhaseLaunching   Phase = "launching"   // the instance exists, its Node does not
 	PhaseRegistered  Phase = "registered"  // the Node exists
 	PhaseInitialized Phase = "initialized" // labels, taints and allocatable are on it and the kubelet says Ready
-	PhaseReady       Phase = "ready"       // no startup taint is left: it takes pods
+	PhaseReady       Phase = "ready"       // no startup taint is left: it takes pods, unless it is made for standby
+	PhaseStandby     Phase = "standby"     // its machine is frozen, hibernated or stopped, and may be ready again
 	PhaseTerminating Phase = "terminating" // it leaves
 	PhaseTerminated  Phase = "terminated"
 )
@@ -33,6 +36,11 @@ type NodeInput struct {
 	RegistrationTimeout time.Duration `json:"registrationTimeout"`
 	// Pods (namespace/name) that the machine was planned for; they are nominated to its Node.
 	Pods []string `json:"pods,omitempty"`
+	// Tier, hibernated or stopped, makes the machine ready for the pool's standby: it is never opened to pods before it
+	// was frozen, woken and proven.
+	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
+	// Standby are the pool's durations for standby machines.
+	Standby StandbyTimes `json:"standby,omitzero"`
 	// Surplus says why the machine is more than was asked for; its Node gives it back at once.
 	Surplus string `json:"surplus,omitempty"`
 	// Adopted is set where the instance had a Node workflow before, or should have had.
@@ -55,11 +63,13 @@ type NodeState struct {
 	// StartupTaints of the pool as they were put on at registration: key, or key=value, and :effect.
 	StartupTaints []string `json:"startupTaints,omitempty"`
 	Registered    bool     `json:"registered,omitempty"` // kube.Register has done its work
-	// Operation under way: drain or terminate, and why.
+	// Operation under way: drain, terminate, hibernate or resume, and why.
 	Operation *Operation `json:"operation,omitempty"`
 	Drains    int        `json:"drains,omitempty"`
 	// Hold that was put on the node last, also where its end has passed since: ask Hold.Lasts.
 	Hold *Hold `json:"hold,omitempty"`
+	// Standby is its part in the pool's standby; nil where it never had any.
+	Standby *Frozen `json:"standby,omitempty"`
 	// Reason the node leaves or left.
 	Reason  string `json:"reason,omitempty"`
 	Trouble string `json:"trouble,omitempty"`
@@ -146,7 +156,7 @@ type ReplyTo struct {
 	Signal     string `json:"signal"`
 }
 
-// Operation is the payload of drain, terminate, hold and release.
+// Operation is the payload of drain, terminate, hibernate, resume, hold and release.
 type Operation struct {
 	// Request tells this request from every other; the same one twice is done once.
 	Request string `json:"request,omitempty"`
@@ -161,7 +171,13 @@ type Operation struct {
 	// For is how long a hold lasts, from when the Node takes it: "4h". Left out: until it is released.
 	For metav1.Duration `json:"for,omitzero"`
 	// Force drains or terminates a node although it is held. For a person who means it: nothing of Floe's own sets it.
-	Force   bool     `json:"force,omitempty"`
+	Force bool `json:"force,omitempty"`
+	// Tier of a hibernate: hibernated, where it is empty, or stopped.
+	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
+	// Started is set by Standby in a resume: it has started the machine already, with others, at that time.
+	Started time.Time `json:"started,omitzero"`
+	// Pods (namespace/name) that a resumed machine is meant for; they are nominated to its Node.
+	Pods    []string `json:"pods,omitempty"`
 	ReplyTo *ReplyTo `json:"replyTo,omitempty"`
 }
 
@@ -188,6 +204,8 @@ type RegisterInput struct {
 	Instance Instance `json:"instance"`
 	// Pods (namespace/name) to nominate to the Node.
 	Pods []string `json:"pods,omitempty"`
+	// Tier of a machine that is made for standby: its Node stays closed to pods.
+	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
 }
 
 // RegisterResult is the Node after registration.
@@ -245,4 +263,6 @@ type InstanceInput struct {
 // InstanceResult is EC2's word on an instance: its state, or InstanceGone.
 type InstanceResult struct {
 	State string `json:"state"`
+	// Reason is the code of EC2's StateReason, where it gives one: Client.UserInitiatedShutdown, …
+	Reason string `json:"reason,omitempty"`
 }

@@ -100,6 +100,8 @@ type Instance struct {
 	// State is EC2's word: pending, running, shutting-down, terminated, stopping, stopped.
 	State string `json:"state"`
 	Token string `json:"token,omitempty"`
+	// RootGiB is the size of its root volume; 0 where it is not known: only a machine made for standby says it.
+	RootGiB int `json:"rootGiB,omitempty"`
 }
 
 // ProviderID is the spec.providerID of the instance's Node.

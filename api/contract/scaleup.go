@@ -42,6 +42,8 @@ type ScaleUpInput struct {
 	Pods     []string `json:"pods,omitempty"`
 	// Machines: see PlannedLaunch.
 	Machines [][]string `json:"machines,omitempty"`
+	// Tier, hibernated or stopped, goes with the purpose standby: machines that are made ready to be frozen in it.
+	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
 	// Trace is the W3C traceparent of the demand.
 	Trace string `json:"trace,omitempty"`
 	// Drought says that the pool's last launch found no capacity: the chain then says what would help.
@@ -99,6 +101,8 @@ type Chain struct {
 	// Version of the rules by which the chain is walked: ChainVersion. Chains in older histories have none, and are walked
 	// by the rules of their time.
 	Version int `json:"version,omitempty"`
+	// Standby are the pool's durations for standby machines.
+	Standby StandbyTimes `json:"standby,omitzero"`
 }
 
 // ChainVersion is the version of the rules for chains opened now. From 1 on an offering that refused one hop of a chain
@@ -121,6 +125,9 @@ type LaunchInput struct {
 	// RunInstances launches with RunInstances instead of a fleet, where a fleet can't serve. The step then has exactly
 	// one override.
 	RunInstances bool `json:"runInstances,omitempty"`
+	// Tier of machines that are made for standby: hibernated, which are launched so that they can be, or stopped. Needs
+	// RunInstances: a fleet's overrides carry no hibernation.
+	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
 }
 
 // LaunchResult is a hop's definitive answer: what it gave and what it learned.

@@ -34,13 +34,14 @@ type Step struct {
 	Reason string
 }
 
-// lawful[from] are the phases that may follow. A phase never goes back: a Ready node whose kubelet stops answering is
-// still in phase ready, with a Node that says not Ready.
+// lawful[from] are the phases that may follow. A phase never goes back, but for a machine that is frozen and woken: a
+// Ready node whose kubelet stops answering is still in phase ready, with a Node that says not Ready.
 var lawful = map[contract.Phase][]contract.Phase{
 	contract.PhaseLaunching:   {contract.PhaseRegistered, contract.PhaseTerminating, contract.PhaseTerminated},
 	contract.PhaseRegistered:  {contract.PhaseInitialized, contract.PhaseTerminating, contract.PhaseTerminated},
 	contract.PhaseInitialized: {contract.PhaseReady, contract.PhaseTerminating, contract.PhaseTerminated},
-	contract.PhaseReady:       {contract.PhaseTerminating, contract.PhaseTerminated},
+	contract.PhaseReady:       {contract.PhaseStandby, contract.PhaseTerminating, contract.PhaseTerminated},
+	contract.PhaseStandby:     {contract.PhaseReady, contract.PhaseTerminating, contract.PhaseTerminated},
 	contract.PhaseTerminating: {contract.PhaseTerminated},
 	contract.PhaseTerminated:  {},
 }
@@ -52,7 +53,7 @@ func Lawful(from, to contract.Phase) bool { return slices.Contains(lawful[from],
 func Phases() []contract.Phase {
 	return []contract.Phase{
 		contract.PhaseLaunching, contract.PhaseRegistered, contract.PhaseInitialized,
-		contract.PhaseReady, contract.PhaseTerminating, contract.PhaseTerminated,
+		contract.PhaseReady, contract.PhaseStandby, contract.PhaseTerminating, contract.PhaseTerminated,
 	}
 }
 
@@ -101,6 +102,11 @@ func living(s contract.NodeState) Step {
 		if len(Blocking(s)) == 0 {
 			return Step{contract.PhaseReady, Wait, ""}
 		}
+	case contract.PhaseReady, contract.PhaseStandby:
+		if Asleep(s) {
+			return Step{contract.PhaseStandby, Wait, ""}
+		}
+		return Step{contract.PhaseReady, Wait, ""}
 	}
 	return Step{s.Phase, Wait, ""}
 }
@@ -118,6 +124,14 @@ func Blocking(s contract.NodeState) []string {
 		}
 	}
 	return on
+}
+
+// Asleep reports whether the node's machine is frozen. Its Node says nothing then, and is kept.
+func Asleep(s contract.NodeState) bool { return s.Standby != nil && s.Standby.Asleep }
+
+// Closed reports whether a Node is kept from pods by the standby's taint.
+func Closed(n *contract.KubeNode) bool {
+	return n != nil && slices.ContainsFunc(n.Taints, func(t string) bool { return keyOf(t) == v1alpha1.TaintStandby })
 }
 
 // Dead reports whether EC2's word for an instance means that it is gone or going, whatever we do.

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/lifecycle"
 	"floe.dev/floe/starter/table"
 )
@@ -65,6 +66,24 @@ machine stays. A node that is held is not drained, unless --force says so.`,
 		`Drain a node, terminate its machine and delete its Node. Pods that need room then bring a new one. A node that is held
 stays, unless --force says so.`,
 		`{"reason":"bad disk"}`, "--reason 'bad disk'", forceFlag,
+	},
+	{
+		contract.UpdateHibernate, "Empty a node, freeze its machine and keep it for standby",
+		`Empty a node, budgets kept, and freeze its machine: hibernated, its memory on its disk, or with --tier stopped shut down.
+The machine costs its disk alone then, and its Node is kept, closed to pods. Only an on-demand machine can be frozen, and
+only one that was launched for it can hibernate: one of the pool's standby. Where EC2 refuses, the node serves pods again and
+its life says why.`,
+		`{"reason":"at night"}`, "--reason 'at night'", func(flags *pflag.FlagSet, op *contract.Operation) {
+			flags.StringVar((*string)(&op.Tier), "tier", string(v1alpha1.Hibernated), "hibernated or stopped")
+			forceFlag(flags, op)
+		},
+	},
+	{
+		contract.UpdateResume, "Wake a frozen machine and open its node to pods once it has proven itself",
+		`Wake a node's frozen machine. Its node is opened to pods only when the machine has renewed its lease and written its
+status after the start; one that has not in the pool's time is terminated, and its life says what was missing. Where EC2 has
+no capacity it stays frozen.`,
+		`{"reason":"morning"}`, "--reason morning", nil,
 	},
 	{
 		contract.UpdateHold, "Keep a node from leaving voluntarily",

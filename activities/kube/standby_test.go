@@ -1,0 +1,156 @@
+package kube
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// said is a Node whose kubelet wrote its status at that time.
+func said(at time.Time, is corev1.ConditionStatus, boot string) func(*corev1.Node) {
+	return func(n *corev1.Node) {
+		ready(n)
+		n.Status.Conditions[0].Status, n.Status.Conditions[0].LastHeartbeatTime = is, metav1.NewTime(at)
+		n.Status.NodeInfo.BootID = boot
+	}
+}
+
+func lease(node string, at time.Time) *coordinationv1.Lease {
+	renewed := metav1.NewMicroTime(at)
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: node, Namespace: corev1.NamespaceNodeLease}, Spec: coordinationv1.LeaseSpec{RenewTime: &renewed}}
+}
+
+func TestFreezeAndOpen(t *testing.T) {
+	leaving := func(n *corev1.Node) {
+		n.Labels = map[string]string{"keep": "me"}
+		n.Spec.Taints = []corev1.Taint{{Key: "app", Effect: corev1.TaintEffectNoSchedule}, {Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}}
+	}
+	w := newWorld(t, testNode("n1", "i-1", leaving), testPod("daemon", on("n1"), owned("DaemonSet")), testPod("late", on("n1")), testPod("other", on("n2")))
+	in := contract.FreezeInput{Cluster: "demo", Node: "n1", UID: "uid-n1", Tier: v1alpha1.Hibernated}
+	result, err := w.Freeze(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, []string{"default/late"}, result.Pods, "a workload pod is left, a daemon's is none")
+	node := w.nodeNow(t, "n1")
+	require.True(t, node.Spec.Unschedulable)
+	require.Equal(t, []string{"app:NoSchedule", "floe.dev/standby:NoSchedule"}, taintWords(node.Spec.Taints))
+	require.Equal(t, map[string]string{"keep": "me", v1alpha1.LabelStandby: "hibernated", corev1.LabelNodeExcludeBalancers: "true"}, node.Labels)
+
+	require.Eventually(t, func() bool { n, ok := w.cluster.NodeOfInstance("i-1"); return ok && n.Spec.Unschedulable }, time.Second, time.Millisecond)
+	w.client.ClearActions()
+	_, err = w.Freeze(t.Context(), in)
+	require.NoError(t, err)
+	require.Empty(t, w.writes(), "again, it changes nothing")
+
+	require.NoError(t, w.OpenNode(t.Context(), contract.OpenNodeInput{Cluster: "demo", Node: "n1", UID: "uid-n1"}))
+	node = w.nodeNow(t, "n1")
+	require.False(t, node.Spec.Unschedulable)
+	require.Equal(t, []string{"app:NoSchedule"}, taintWords(node.Spec.Taints))
+	require.Equal(t, map[string]string{"keep": "me"}, node.Labels)
+
+	in.UID = "another"
+	_, err = w.Freeze(t.Context(), in)
+	requireType(t, err, contract.ErrNodeNotFound, true)
+	requireType(t, w.OpenNode(t.Context(), contract.OpenNodeInput{Cluster: "demo", Node: "n9"}), contract.ErrNodeNotFound, true)
+	in.Tier = v1alpha1.Spot
+	_, err = w.Freeze(t.Context(), in)
+	requireType(t, err, contract.ErrInvalidInput, false)
+}
+
+// A machine made for standby is never open to pods: the taint comes with the registration.
+func TestRegisterForStandby(t *testing.T) {
+	w := newWorld(t, testPool("general"), testNode("n1", "i-1", unregistered))
+	result, err := w.Register(t.Context(), contract.RegisterInput{Cluster: "demo", Pool: "general", Node: "n1", Instance: testInstance, Tier: v1alpha1.Stopped})
+	require.NoError(t, err)
+	require.Contains(t, result.Node.Taints, "floe.dev/standby:NoSchedule")
+	require.NotContains(t, result.Node.Taints, "floe.dev/unregistered=true:NoExecute")
+	require.Equal(t, "stopped", w.nodeNow(t, "n1").Labels[v1alpha1.LabelStandby])
+}
+
+func TestProof(t *testing.T) {
+	frozen := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	// The machine's clock is an hour behind the worker's.
+	woke, started := frozen.Add(time.Second), frozen.Add(time.Hour)
+	last := contract.LastWords{BootID: "b1", Lease: frozen, Status: frozen}
+	for name, c := range map[string]struct {
+		lease  time.Time
+		node   func(*corev1.Node)
+		last   contract.LastWords
+		misses string
+		same   bool
+	}{
+		"resumed from memory":              {woke, said(woke, corev1.ConditionTrue, "b1"), last, "", true},
+		"booted":                           {woke, said(woke, corev1.ConditionTrue, "b2"), last, "", false},
+		"a stale Ready":                    {woke, said(frozen, corev1.ConditionTrue, "b1"), last, "it has not written its node status in", true},
+		"a Ready that lapsed":              {woke, said(frozen, corev1.ConditionUnknown, "b1"), last, "it has not written its node status in", true},
+		"it says that it is not ready":     {woke, said(woke, corev1.ConditionFalse, "b1"), last, "its node status says Ready=False", true},
+		"no lease":                         {frozen, said(woke, corev1.ConditionTrue, "b1"), last, "it has not renewed its lease in", true},
+		"neither":                          {frozen, said(frozen, corev1.ConditionTrue, "b1"), last, "it has not renewed its lease and it has not written", true},
+		"nothing known, said after start":  {started.Add(time.Second), said(started.Add(time.Second), corev1.ConditionTrue, "b1"), contract.LastWords{}, "", false},
+		"nothing known, said before start": {woke, said(woke, corev1.ConditionTrue, "b1"), contract.LastWords{}, "it has not renewed its lease and", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testNode("n1", "i-1", c.node))
+			lists(t, w, lease("n1", frozen))
+			go renew(w, lease("n1", c.lease))
+			now := time.Now()
+			w.now = func() time.Time { return started.Add(time.Since(now)) }
+			proof, err := w.Prove(t.Context(), contract.ProveInput{
+				Cluster: "demo", Node: "n1", UID: "uid-n1", Started: started, Until: started.Add(300 * time.Millisecond), Last: c.last,
+			})
+			require.NoError(t, err)
+			require.Equal(t, c.same, proof.SameBoot)
+			if c.misses == "" {
+				require.Empty(t, proof.Missing)
+				return
+			}
+			require.Contains(t, proof.Missing, c.misses)
+		})
+	}
+}
+
+// lists puts a lease into the fake API server.
+func lists(t *testing.T, w *world, l *coordinationv1.Lease) {
+	t.Helper()
+	_, err := w.client.CoordinationV1().Leases(l.Namespace).Create(t.Context(), l, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
+
+// renew has a kubelet renew its lease now and then: the fake watch begins without what is there.
+func renew(w *world, l *coordinationv1.Lease) {
+	for range 10 {
+		time.Sleep(20 * time.Millisecond)
+		_, _ = w.client.CoordinationV1().Leases(l.Namespace).Update(context.Background(), l, metav1.UpdateOptions{})
+	}
+}
+
+func TestProofIsToldByTheAPIServer(t *testing.T) {
+	frozen := time.Now().Add(-time.Hour).Truncate(time.Second)
+	w := newWorld(t, testNode("n1", "i-1", said(frozen, corev1.ConditionUnknown, "b1")))
+	lists(t, w, lease("n1", frozen))
+	words, err := w.ReadLastWords(t.Context(), contract.ReadLastWordsInput{Cluster: "demo", Node: "n1", UID: "uid-n1"})
+	require.NoError(t, err)
+	require.Equal(t, "b1", words.BootID)
+	require.True(t, words.Lease.Equal(frozen) && words.Status.Equal(frozen))
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		node := testNode("n1", "i-1", said(time.Now(), corev1.ConditionTrue, "b1"))
+		_, _ = w.client.CoreV1().Nodes().Update(context.Background(), node, metav1.UpdateOptions{})
+		renew(w, lease("n1", time.Now()))
+	}()
+	proof, err := w.Prove(t.Context(), contract.ProveInput{Cluster: "demo", Node: "n1", Started: time.Now(), Until: time.Now().Add(10 * time.Second), Last: words})
+	require.NoError(t, err)
+	require.True(t, proof.Lease && proof.Status && proof.SameBoot, proof.Missing)
+
+	_, err = w.Prove(t.Context(), contract.ProveInput{Cluster: "demo", Node: "n1", UID: "another", Until: time.Now().Add(time.Second)})
+	requireType(t, err, contract.ErrNodeNotFound, true)
+	_, err = w.ReadLastWords(t.Context(), contract.ReadLastWordsInput{Cluster: "demo", Node: "n9"})
+	requireType(t, err, contract.ErrNodeNotFound, true)
+}

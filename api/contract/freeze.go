@@ -1,0 +1,254 @@
+package contract
+
+import (
+	"time"
+
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Verdict is what became of a machine that was to be frozen. EC2's word is taken at first (the reason of its stop says
+// only what was asked for); the boot ID after the next start corrects it.
+type Verdict string
+
+// The verdicts.
+const (
+	// VerdictHibernated: its memory is on its disk. Proven once it has woken with the boot ID that it had.
+	VerdictHibernated Verdict = "hibernated"
+	// VerdictPlainStopped: it was shut down, and boots when it is started: asked for in the tier `stopped`, or what a
+	// hibernation that failed turns into without a word.
+	VerdictPlainStopped Verdict = "plain-stopped"
+	// VerdictRefused: it is not frozen, and runs on. Frozen.Reason says why.
+	VerdictRefused Verdict = "refused"
+)
+
+// Frozen is what a Node knows of its machine's part in the pool's standby.
+type Frozen struct {
+	// Tier that the machine is kept in: hibernated or stopped.
+	Tier v1alpha1.CapacityType `json:"tier"`
+	// Asleep is true from when EC2 has it stopped until it is in service again, or has failed to be.
+	Asleep  bool    `json:"asleep,omitempty"`
+	Verdict Verdict `json:"verdict,omitempty"`
+	// Reason in words, where the verdict is not what the tier asks for, or the last wake failed.
+	Reason string `json:"reason,omitempty"`
+	// Since is when EC2 had it stopped; Woke when its last wake was proven.
+	Since time.Time `json:"since,omitzero"`
+	Woke  time.Time `json:"woke,omitzero"`
+	// Took is how long the last wake took, from the start's being asked for to the proof.
+	Took time.Duration `json:"took,omitempty"`
+	// Last are the Node's words before it fell silent.
+	Last LastWords `json:"last,omitzero"`
+	// Freezes and Wakes count the children Hibernate and Resume.
+	Freezes int `json:"freezes,omitempty"`
+	Wakes   int `json:"wakes,omitempty"`
+}
+
+// StandbyTimes are a pool's durations for its standby machines; what is zero has its default.
+type StandbyTimes struct {
+	// MinUptime is how long a machine must have been up before it is asked to hibernate.
+	MinUptime time.Duration `json:"minUptime,omitempty"`
+	// ResumeTimeout is how long after its start a machine may take to prove itself.
+	ResumeTimeout time.Duration `json:"resumeTimeout,omitempty"`
+}
+
+// LastWords are what the Node of a machine that has just stopped says of it. All are by the machine's own clock, or no
+// times at all, so that what is said after the next start can be told from them however its clock goes then.
+type LastWords struct {
+	BootID string `json:"bootID,omitempty"`
+	// Lease is the renewal of its lease, Status the heartbeat of its Ready condition.
+	Lease  time.Time `json:"lease,omitzero"`
+	Status time.Time `json:"status,omitzero"`
+}
+
+// HibernateInput starts a Hibernate: the freezing of one machine, in either tier.
+type HibernateInput struct {
+	Cluster  string                `json:"cluster"`
+	Pool     string                `json:"pool"`
+	Account  string                `json:"account"`
+	Region   string                `json:"region"`
+	Instance Instance              `json:"instance"`
+	Node     string                `json:"node"`
+	UID      string                `json:"uid,omitempty"`
+	Tier     v1alpha1.CapacityType `json:"tier"`
+	Reason   string                `json:"reason"`
+	// NotBefore is when the machine has been up for long enough to be asked.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// Patience is how long EC2 may go on saying that it is too early, or ignore what it was asked.
+	Patience time.Duration `json:"patience"`
+	// Reopen opens the Node to pods again where the machine is refused.
+	Reopen bool `json:"reopen,omitempty"`
+}
+
+// HibernateResult says what became of the machine.
+type HibernateResult struct {
+	Verdict Verdict   `json:"verdict"`
+	Reason  string    `json:"reason,omitempty"`
+	Since   time.Time `json:"since,omitzero"` // when EC2 had it stopped
+	Last    LastWords `json:"last,omitzero"`
+	// State is EC2's last word.
+	State string `json:"state,omitempty"`
+}
+
+// ResumeInput starts a Resume: the waking of one machine, its proof, and its opening to pods.
+type ResumeInput struct {
+	Cluster  string   `json:"cluster"`
+	Pool     string   `json:"pool"`
+	Account  string   `json:"account"`
+	Region   string   `json:"region"`
+	Instance Instance `json:"instance"`
+	Node     string   `json:"node"`
+	UID      string   `json:"uid,omitempty"`
+	Reason   string   `json:"reason"`
+	// Started is when the start was asked for by whoever started many at once; zero: the Resume asks for it.
+	Started time.Time `json:"started,omitzero"`
+	// Within is how long after the start the machine may take to prove itself.
+	Within time.Duration `json:"within"`
+	Last   LastWords     `json:"last"`
+	// Pods (namespace/name) to nominate to the Node when it is opened.
+	Pods []string `json:"pods,omitempty"`
+}
+
+// ResumeOutcome is how a Resume ended.
+type ResumeOutcome string
+
+// The outcomes.
+const (
+	ResumeInService  ResumeOutcome = "in-service"  // proven, and open to pods
+	ResumeNoCapacity ResumeOutcome = "no-capacity" // EC2 cannot start it now: it is frozen still
+	ResumeFailed     ResumeOutcome = "failed"      // it did not prove itself, and is given no pods
+)
+
+// ResumeResult says how it went.
+type ResumeResult struct {
+	Outcome ResumeOutcome `json:"outcome"`
+	Reason  string        `json:"reason,omitempty"`
+	// SameBoot is true where the boot ID is the one before the freeze: it was resumed from memory.
+	SameBoot bool `json:"sameBoot,omitempty"`
+	// Started, Running, Proven and Opened are when each step was done, by the workflow's clock.
+	Started time.Time `json:"started,omitzero"`
+	Running time.Time `json:"running,omitzero"`
+	Proven  time.Time `json:"proven,omitzero"`
+	Opened  time.Time `json:"opened,omitzero"`
+	State   string    `json:"state,omitempty"` // EC2's last word
+}
+
+// StartInput asks EC2 to start stopped instances, all in one call where it can be.
+type StartInput struct {
+	Account   string   `json:"account"`
+	Region    string   `json:"region"`
+	Cluster   string   `json:"cluster"`
+	Instances []string `json:"instances"` // ids
+}
+
+// StartResult has an answer for each instance.
+type StartResult struct {
+	Answers []StartAnswer `json:"answers"`
+	// SentAt is when the first call went out, by the worker's clock.
+	SentAt time.Time `json:"sentAt"`
+}
+
+// StartAnswer is EC2's answer for one instance.
+type StartAnswer struct {
+	Instance string `json:"instance"`
+	// Answer is AnswerStarted; else AnswerICE, AnswerQuota, or AnswerRefused with State, Code and Message.
+	Answer  Answer `json:"answer"`
+	State   string `json:"state,omitempty"` // EC2's word for it, or InstanceGone
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// AnswerStarted is the answer of an instance that starts, or runs already.
+const AnswerStarted Answer = "started"
+
+// StopInput asks EC2 to stop one instance.
+type StopInput struct {
+	InstanceInput
+	// Hibernate keeps its memory, which only an instance can do that was launched for it.
+	Hibernate bool `json:"hibernate,omitempty"`
+}
+
+// StopAnswer is EC2's answer to a stop.
+type StopAnswer string
+
+// The answers to a stop.
+const (
+	StopAccepted    StopAnswer = "accepted"    // it stops; or EC2 says so and does nothing: see aws.Stop
+	StopEarly       StopAnswer = "early"       // ask again later
+	StopUnsupported StopAnswer = "unsupported" // this instance cannot hibernate, ever
+	StopRefused     StopAnswer = "refused"     // see Code and Message
+)
+
+// StopResult is EC2's answer to a stop, and its word for the instance.
+type StopResult struct {
+	Answer  StopAnswer `json:"answer"`
+	State   string     `json:"state,omitempty"` // EC2's word, or InstanceGone
+	Code    string     `json:"code,omitempty"`
+	Message string     `json:"message,omitempty"`
+}
+
+// AwaitStateInput asks for the moment when an instance reaches one of some states.
+type AwaitStateInput struct {
+	InstanceInput
+	// States that end the wait: EC2's words. An instance that is going or gone ends it always.
+	States []string `json:"states"`
+	// Leaves, where set, ends the wait too once so long has passed and the instance is still in this state: what was
+	// asked for was ignored.
+	Leaves string        `json:"leaves,omitempty"`
+	Within time.Duration `json:"within,omitempty"` // for Leaves
+}
+
+// StateReasonHibernate is EC2's StateReason of an instance that was asked to hibernate. Whether it did, it does not say
+// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/hibernating-instances.html).
+const StateReasonHibernate = "Client.UserInitiatedHibernate"
+
+// FreezeInput asks to make a Node ready for the freeze of its machine.
+type FreezeInput struct {
+	Cluster string                `json:"cluster"`
+	Node    string                `json:"node"`
+	UID     string                `json:"uid,omitempty"`
+	Tier    v1alpha1.CapacityType `json:"tier"`
+}
+
+// FreezeResult names the workload pods (namespace/name) that are still on the Node, at most 20: with any left, it is not
+// to be frozen.
+type FreezeResult struct {
+	Pods []string `json:"pods,omitempty"`
+}
+
+// ReadLastWordsInput asks for what the Node of a stopped machine said last.
+type ReadLastWordsInput struct {
+	Cluster string `json:"cluster"`
+	Node    string `json:"node"`
+	UID     string `json:"uid,omitempty"`
+}
+
+// ProveInput asks whether a woken machine is alive.
+type ProveInput struct {
+	Cluster string    `json:"cluster"`
+	Node    string    `json:"node"`
+	UID     string    `json:"uid,omitempty"`
+	Started time.Time `json:"started"`
+	// Until is when the proof must be there.
+	Until time.Time `json:"until"`
+	Last  LastWords `json:"last"`
+}
+
+// Proof is what a woken machine has shown.
+type Proof struct {
+	// Lease: it has renewed its lease after the start. Status: it has written its status after the start, and says Ready.
+	Lease  bool   `json:"lease,omitempty"`
+	Status bool   `json:"status,omitempty"`
+	BootID string `json:"bootID,omitempty"`
+	// SameBoot: its boot ID is what it was before the freeze.
+	SameBoot bool `json:"sameBoot,omitempty"`
+	// Missing says in words what was not there in time; empty: the machine is proven.
+	Missing string `json:"missing,omitempty"`
+}
+
+// OpenNodeInput asks to open a Node to pods: the standby's taint, label and cordon go.
+type OpenNodeInput struct {
+	Cluster string `json:"cluster"`
+	Node    string `json:"node"`
+	UID     string `json:"uid,omitempty"`
+	// Pods (namespace/name) to nominate to it first.
+	Pods []string `json:"pods,omitempty"`
+}

@@ -1,0 +1,186 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
+)
+
+// Hibernate freezes one machine, in either tier: its Node is closed to pods, and only when no workload pod is left and it
+// has been up for long enough is EC2 asked to stop it, with its memory or without. It is a workflow of its own so that the
+// UI shows each freeze as its own story. A machine that is refused runs on; that is a result, and no error.
+func Hibernate(ctx workflow.Context, in contract.HibernateInput) (*contract.HibernateResult, error) {
+	h := &hibernate{in: in}
+	if err := h.run(ctx); err != nil {
+		return nil, err
+	}
+	return &h.result, nil
+}
+
+type hibernate struct {
+	in     contract.HibernateInput
+	result contract.HibernateResult
+	doing  string
+}
+
+const (
+	// askAgain is how long to wait before a machine that EC2 found too early to hibernate is asked for again.
+	askAgain = 15 * time.Second
+	// ignoredAfter is how long a machine may run on after EC2 took a stop before that is taken for one that was ignored:
+	// longer than what EC2 takes, as a rule, to show a change.
+	ignoredAfter = 20 * time.Second
+)
+
+func (h *hibernate) run(ctx workflow.Context) error {
+	h.describe(ctx, fmt.Sprintf("Closing Node `%s` to pods.", h.in.Node))
+	o := quick(contract.KubeTaskQueue(h.in.Cluster), "close "+h.in.Node+" to pods")
+	closed, err := insist(ctx, freezeActivity, o, contract.FreezeInput{
+		Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID, Tier: h.in.Tier,
+	}, lostNode, h.trouble(ctx))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		return h.refuse(ctx, words(err))
+	case len(closed.Pods) > 0:
+		return h.refuse(ctx, "pods are still on it: "+strings.Join(closed.Pods, ", "))
+	}
+	if wait := h.in.NotBefore.Sub(workflow.Now(ctx)); wait > 0 {
+		h.describe(ctx, "Waiting until the machine has been up for long enough, at "+h.in.NotBefore.UTC().Format(time.RFC3339)+".")
+		if err := sleep(ctx, wait, "until it has been up for long enough"); err != nil {
+			return err
+		}
+	}
+	seen, why, err := h.stop(ctx)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		return h.refuse(ctx, why)
+	}
+	return h.frozen(ctx, seen)
+}
+
+// stop asks EC2 until the machine is stopped, or says why it is not.
+func (h *hibernate) stop(ctx workflow.Context) (seen contract.InstanceResult, why string, err error) {
+	verb := "hibernate"
+	if h.in.Tier == v1alpha1.Stopped {
+		verb = "stop"
+	}
+	until := workflow.Now(ctx).Add(h.in.Patience)
+	for {
+		h.describe(ctx, "Asking EC2 to "+verb+" it.")
+		o := limited(contract.AWSTaskQueue(h.in.Account, h.in.Region, contract.ClassStop), verb+" "+h.in.Instance.ID)
+		answer, err := insist(ctx, stopActivity, o, contract.StopInput{
+			InstanceInput: h.instance(), Hibernate: h.in.Tier == v1alpha1.Hibernated,
+		}, func(error) bool { return workflow.Now(ctx).After(until) }, h.trouble(ctx))
+		if ctx.Err() != nil {
+			return seen, "", ctx.Err()
+		}
+		h.result.State = answer.State
+		switch {
+		case err != nil:
+			return seen, words(err), nil
+		case answer.Answer == contract.StopAccepted:
+			if seen, err = h.awaitStopped(ctx); err != nil {
+				return seen, "", err
+			}
+			switch h.result.State = seen.State; seen.State {
+			case "stopped":
+				return seen, "", nil
+			case "running":
+				why = "EC2 took the request and did nothing, as it does within 30 s of a resume"
+			default:
+				return seen, "the instance is " + seen.State, nil
+			}
+		case answer.Answer == contract.StopEarly:
+			why = fmt.Sprintf("EC2 says that it is too early: %s (%s)", answer.Message, answer.Code)
+		default:
+			return seen, fmt.Sprintf("EC2 refuses to %s it: %s (%s)", verb, answer.Message, answer.Code), nil
+		}
+		if !workflow.Now(ctx).Before(until) {
+			return seen, why, nil
+		}
+		h.trouble(ctx)(why)
+		if err := sleep(ctx, askAgain, "ask again: "+why); err != nil {
+			return seen, "", err
+		}
+	}
+}
+
+func (h *hibernate) awaitStopped(ctx workflow.Context) (contract.InstanceResult, error) {
+	h.describe(ctx, "EC2 has taken it. Its memory goes to its disk as fast as that writes: 13 GiB at 125 MiB/s are 106 s.")
+	o := awaiting(contract.AWSTaskQueue(h.in.Account, h.in.Region, contract.ClassRead), "until EC2 shows it stopped")
+	return awaitStateActivity.run(ctx, o, contract.AwaitStateInput{
+		InstanceInput: h.instance(), States: []string{"stopped"}, Leaves: "running", Within: ignoredAfter,
+	})
+}
+
+// frozen ends a freeze that came off: what the Node said last is written down, for the proof of its next wake.
+func (h *hibernate) frozen(ctx workflow.Context, seen contract.InstanceResult) error {
+	h.result.Since = workflow.Now(ctx)
+	o := quick(contract.KubeTaskQueue(h.in.Cluster), "write down what "+h.in.Node+" said last")
+	last, err := insist(ctx, lastWordsActivity, o, contract.ReadLastWordsInput{Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID}, lostNode, h.trouble(ctx))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil { // else its Node is gone, which its workflow sees too
+		h.result.Last = last
+	}
+	h.result.Verdict = contract.VerdictPlainStopped
+	switch {
+	case h.in.Tier == v1alpha1.Hibernated && seen.Reason == contract.StateReasonHibernate:
+		h.result.Verdict = contract.VerdictHibernated
+	case h.in.Tier == v1alpha1.Hibernated:
+		h.result.Reason = fmt.Sprintf("EC2 gives %q as the reason of its stop, and not %s: somebody else stopped it", seen.Reason, contract.StateReasonHibernate)
+	}
+	h.describe(ctx, "Frozen.")
+	return nil
+}
+
+// refuse ends a freeze that did not come off.
+func (h *hibernate) refuse(ctx workflow.Context, why string) error {
+	h.result.Verdict, h.result.Reason = contract.VerdictRefused, why
+	h.describe(ctx, "It runs on: "+why+".")
+	if !h.in.Reopen {
+		return nil
+	}
+	o := quick(contract.KubeTaskQueue(h.in.Cluster), "open "+h.in.Node+" to pods again")
+	_, err := insist(ctx, openNodeActivity, o, contract.OpenNodeInput{Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID}, lostNode, h.trouble(ctx))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		h.result.Reason += "; and its Node is not open to pods: " + words(err)
+	}
+	return nil
+}
+
+func (h *hibernate) instance() contract.InstanceInput {
+	return contract.InstanceInput{
+		Account: h.in.Account, Region: h.in.Region, Cluster: h.in.Cluster, Instance: h.in.Instance.ID, Launched: h.in.Instance.LaunchTime,
+	}
+}
+
+func (h *hibernate) describe(ctx workflow.Context, doing string) {
+	h.doing = doing
+	h.trouble(ctx)("")
+}
+
+// trouble shows a trouble in the details.
+func (h *hibernate) trouble(ctx workflow.Context) func(string) {
+	return func(trouble string) {
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("`%s`, tier %s, because %s.\n\n%s\n\n%s", h.in.Instance.ID, h.in.Tier, h.in.Reason, h.doing, trouble))
+	}
+}
+
+// lostNode is true of errors that no repetition mends: the Node is gone, or the payload is wrong.
+func lostNode(err error) bool {
+	kind := errorType(err)
+	return kind == contract.ErrNodeNotFound || kind == contract.ErrInvalidInput
+}
