@@ -31,7 +31,7 @@ type pkg struct {
 func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module) }
 
 // pure packages decide: no I/O, no clock, no globals.
-var pure = []string{"internal/planner", "internal/fallback", "internal/lifecycle", "internal/catalog", "internal/ledger", "internal/sweep", "internal/audit", "internal/disruption", "internal/standby", "internal/images"}
+var pure = []string{"internal/planner", "internal/fallback", "internal/lifecycle", "internal/catalog", "internal/ledger", "internal/sweep", "internal/audit", "internal/disruption", "internal/standby", "internal/images", "internal/evaluate"}
 
 // field libraries are what pure packages may use beside the standard library: Kubernetes' types and its own rules for
 // them (component-helpers' functions take a klog.Logger), and numbers.
@@ -54,6 +54,7 @@ var rules = []struct {
 	{"internal/ledger", slices.Concat([]string{"api"}, pure)},
 	{"internal/sweep", slices.Concat([]string{"api"}, pure)},
 	{"internal/audit", slices.Concat([]string{"api"}, pure)},
+	{"internal/evaluate", slices.Concat([]string{"api"}, pure)},
 	{"internal/standby", slices.Concat([]string{"api"}, pure)},
 	{"internal/disruption", slices.Concat([]string{"api"}, pure)},
 	{"activities", slices.Concat([]string{"api", "internal/config", "internal/telemetry"}, pure)},

@@ -91,7 +91,7 @@ node through its life, as Temporal workflows that survive any crash and can be r
 	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig file, instead of the configuration's")
 	a.flags = flags
 	root.AddCommand(
-		poolCommand(a), nodeCommand(a), planCommand(a),
+		poolCommand(a), nodeCommand(a), planCommand(a), evaluateCommand(a),
 		watchCommand(a), simCommand(a), demoCommand(a), doctorCommand(a), versionCommand(a),
 	)
 	root.InitDefaultCompletionCmd()
