@@ -81,3 +81,14 @@ func TestADaemonSetWhosePortIsTakenTakesNoRoom(t *testing.T) {
 	s.DaemonSets[0].UID, s.DaemonSets[1].UID = "one", "two"
 	require.Len(t, Plan(s).OnNodes["n"], 1)
 }
+
+func TestADaemonSetThatHasNoRoomTakesNone(t *testing.T) {
+	p := pool(t, view("m5"), "general")
+	s := Snapshot{Pods: many(1, "a", cpuMem("200m", "1Gi")), Pools: []Pool{p}, Nodes: []Node{
+		node(p, "n", "m5.large", testZones[0], pod("bound", cpuMem("1700m", "1Gi"))),
+	}}
+	ds := &appsv1.DaemonSet{}
+	ds.Spec.Template.Spec = pod("", cpuMem("400m", "100Mi")).Spec
+	s.DaemonSets = append(s.DaemonSets, ds)
+	require.Len(t, Plan(s).OnNodes["n"], 1)
+}

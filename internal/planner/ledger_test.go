@@ -80,7 +80,7 @@ func TestLaunchesInFlight(t *testing.T) {
 }
 
 // TestMachinesThatJustCame: between a Node's registration and its pods' binding nothing says which pods it was bought for.
-// Little is bought again all the same.
+// Where nominations do not (docs/planner.md), little is bought again all the same.
 func TestMachinesThatJustCame(t *testing.T) {
 	p := pool(t, view(nine...), "general")
 	for _, n := range []int{20, 60, 100, 500, 1000} {
@@ -95,7 +95,7 @@ func TestMachinesThatJustCame(t *testing.T) {
 				s.Nodes = append(s.Nodes, node(p, fmt.Sprintf("n-%d-%d", i, j), l.InstanceTypes[0], zone))
 			}
 		}
-		require.Less(t, sound(t, s).USDPerHour, 0.07*first.USDPerHour, "%d pods", n)
+		require.Less(t, sound(t, s).USDPerHour, 0.11*first.USDPerHour, "%d pods", n)
 	}
 }
 

@@ -262,7 +262,8 @@ func (p *plan) load() {
 		}
 		p.loadAttached(n)
 		for _, d := range p.daemons {
-			if !owners[d.uid] && p.mayRunOn(d.profile, n) && !anyConflict(d.ports, n.ports) { // where its port is taken it stays out
+			// Where its port is taken or it has no room it stays out.
+			if !owners[d.uid] && p.mayRunOn(d.profile, n) && !anyConflict(d.ports, n.ports) && fits(n.free, nil, d.req) {
 				n.free.add(d.req, -1)
 				n.ports = append(n.ports, d.ports...)
 			}

@@ -145,42 +145,6 @@ func (b *bin) hasOf(it *item) int {
 	return 0
 }
 
-// buy packs items into the level's machines until nothing is left that they can hold within their pools' limits. It does
-// so once for each way of telling what pods are worth, and keeps the cheapest.
-func (p *plan) buy(lv *level, items []*item) {
-	items = slices.DeleteFunc(slices.Clone(items), func(it *item) bool {
-		return it.left == 0 || it.stuck || !slices.ContainsFunc(lv.lots, func(l *lot) bool { return l.holds(it) })
-	})
-	p.fillUp(lv.number, items)
-	items = slices.DeleteFunc(items, func(it *item) bool { return it.left == 0 })
-	if len(items) == 0 {
-		return
-	}
-	lots, all := undominated(useful(lv.lots, items), items), lumps(items)
-	alone := aloneWorth(lots, all)
-	byAlone := func(items []*item) []float64 {
-		for _, it := range items {
-			it.worth = alone[it]
-		}
-		return nil
-	}
-	byShare := func(items []*item) []float64 { return p.shareWorth(lots, items) }
-	var best outcome
-	bestUSD, bestLeft := math.Inf(1), math.MaxInt
-	for _, w := range []way{{worth: byAlone}, {worth: byShare}, {worth: byAlone, fewest: true}} {
-		if w.fewest && bestLeft == 0 {
-			continue // of use only where a limit on nodes leaves pods out
-		}
-		before := p.outcome(items)
-		usd, left := p.pack(lv.number, lots, all, w)
-		if left < bestLeft || left == bestLeft && usd < bestUSD {
-			best, bestUSD, bestLeft = p.outcome(items), usd, left
-		}
-		p.restore(items, before)
-	}
-	p.restore(items, best)
-}
-
 // way is how machines are chosen.
 type way struct {
 	// worth sets what a pod of each item is worth while these are left. Where that is only what it asks for, worth returns
@@ -263,7 +227,7 @@ func (p *plan) pack(level int, lots []*lot, items []*item, w way) (usd float64, 
 			left += items[0].left
 			items = items[1:] // limits leave no machine that holds it
 		} else {
-			usd += best.price() * float64(p.commit(best))
+			usd += best.price() * float64(p.commit(best, math.MaxInt))
 			items = slices.DeleteFunc(items, func(it *item) bool { return it.left == 0 })
 		}
 		if len(items) < kinds {
@@ -294,9 +258,9 @@ func (l *lot) cost(zones uint64) float64 {
 	return usd
 }
 
-// commit buys the bin as often as its pods and its pool's limits allow.
-func (p *plan) commit(b *bin) (n int) {
-	n = b.affordable()
+// commit buys the bin as often as its pods and its pool's limits allow, at most so often.
+func (p *plan) commit(b *bin, most int) (n int) {
+	n = min(most, b.affordable())
 	for _, part := range b.parts {
 		n = min(n, part.left/part.n)
 	}
@@ -321,17 +285,6 @@ func (b *bin) copy() *bin {
 	c := *b
 	c.used, c.parts, c.hosts = slices.Clone(b.used), slices.Clone(b.parts), slices.Clone(b.hosts)
 	return &c
-}
-
-// useful are the lots that hold some item.
-func useful(lots []*lot, items []*item) []*lot {
-	var kept []*lot
-	for _, l := range lots {
-		if slices.ContainsFunc(items, l.holds) {
-			kept = append(kept, l)
-		}
-	}
-	return kept
 }
 
 // fillUp uses the room that companions have left on their machines.

@@ -11,7 +11,8 @@
 //     given their places (places.go), and pods that must share a node are put together (together.go).
 //  4. The rest is packed into machines, level by level: pools by weight, then steps of their chains, offerings in
 //     back-off last (levels.go). Within a level the linear relaxation prices every resource (lp.go), and machines are
-//     bought by how little of their price is wasted (pack.go, tail.go).
+//     bought by how little of their price is wasted (buy.go, pack.go, tail.go); where there are many pods of few
+//     kinds, by the best patterns to fill machines in (patterns.go, knapsack.go).
 //  5. Machines alike become launches, with the other types that would serve (launch.go), and what found no place gets
 //     its reasons, pool by pool (explain.go).
 package planner
