@@ -25,6 +25,7 @@ import (
 type Store interface {
 	PutHops(ctx context.Context, records []contract.HopRecord) error
 	Learned(ctx context.Context, region string, since time.Time) ([]store.Learned, error)
+	ClaimProbes(ctx context.Context, by string, probes []contract.Override) (taken map[string]bool, err error)
 }
 
 // Options are what Activities are made of.
@@ -103,3 +104,7 @@ type noStore struct{}
 func (noStore) PutHops(context.Context, []contract.HopRecord) error { return nil }
 
 func (noStore) Learned(context.Context, string, time.Time) ([]store.Learned, error) { return nil, nil }
+
+func (noStore) ClaimProbes(context.Context, string, []contract.Override) (map[string]bool, error) {
+	return nil, nil
+}

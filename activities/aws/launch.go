@@ -46,16 +46,53 @@ type hop struct {
 }
 
 func (h hop) run(ctx context.Context) (contract.LaunchResult, error) {
-	if h.in.RunInstances {
-		return h.runInstances(ctx)
+	sentBy, doubtful := h.attempt.doubtful()
+	if doubtful && h.in.RunInstances {
+		return h.runInstances(ctx) // whatever the probes say now: it may have been asked, and the token answers for it
 	}
-	if sentBy, doubtful := h.attempt.doubtful(); doubtful {
+	if doubtful {
 		result, err := h.lookUp(ctx, sentBy)
 		if err != nil || result.Recovered {
 			return result, err
 		}
 	}
-	return h.createFleet(ctx)
+	h, yielded := h.claimProbes(ctx)
+	if len(h.in.Step.Overrides) == 0 {
+		return contract.LaunchResult{Outcomes: yielded}, nil
+	}
+	ask := h.createFleet
+	if h.in.RunInstances {
+		ask = h.runInstances
+	}
+	result, err := ask(ctx)
+	result.Outcomes = append(result.Outcomes, yielded...)
+	return result, err
+}
+
+// claimProbes leaves out of the step what other ScaleUps are finding out. A claim is made once and for all, and for all
+// hops of a ScaleUp, so that every attempt of a hop asks for the same.
+func (h hop) claimProbes(ctx context.Context) (left hop, yielded []contract.Outcome) {
+	var probes, free []contract.Override
+	for _, o := range h.in.Step.Overrides {
+		if o.Probe != "" {
+			probes = append(probes, o)
+		}
+	}
+	if len(probes) == 0 {
+		return h, nil
+	}
+	taken := h.memories[h.in.Region].claim(ctx, h.in.ScaleUp, probes)
+	for _, o := range h.in.Step.Overrides {
+		if !taken[o.Probe] {
+			free = append(free, o)
+			continue
+		}
+		yielded = append(yielded, contract.Outcome{
+			Offering: o.Offering, Answer: contract.AnswerYielded, Message: "another launch has claimed its probe and is finding out",
+		})
+	}
+	h.in.Step.Overrides = free
+	return h, yielded
 }
 
 // checkLaunch names the first field that is wrong.

@@ -233,3 +233,33 @@ func TestLaunchInputs(t *testing.T) {
 	}
 	require.Empty(t, b.truth().Instances)
 }
+
+// A probe that another launch has claimed is not asked; what that launch finds out is learned from the memory.
+func TestProbesOfOthersAreLeftToThem(t *testing.T) {
+	b := newBed(t, "")
+	in := launchInput("token", 1, v1alpha1.Spot, "m5.large")
+	for i := range in.Step.Overrides[:2] {
+		in.Step.Overrides[i].Probe = "probe/" + in.Step.Overrides[i].ZoneID
+	}
+	taken, err := b.store.ClaimProbes(t.Context(), "scaleup/demo/another/0", in.Step.Overrides[:1])
+	require.NoError(t, err)
+	require.Empty(t, taken)
+	in.Count = 3
+	result, err := b.launch(in)
+	require.NoError(t, err)
+	require.Len(t, result.Instances, 3)
+	require.Equal(t, contract.AnswerYielded, answers(result)["m5.large euw1-az1"])
+	for _, i := range result.Instances {
+		require.NotEqual(t, "euw1-az1", i.ZoneID)
+	}
+
+	in.Step.Overrides, in.Token, in.ScaleUp = in.Step.Overrides[:2], "token-2", "scaleup/demo/third/0"
+	before := b.calls("CreateFleet")
+	result, err = b.launch(in)
+	require.NoError(t, err)
+	require.Empty(t, result.Instances)
+	require.Equal(t, map[string]contract.Answer{
+		"m5.large euw1-az1": contract.AnswerYielded, "m5.large euw1-az2": contract.AnswerYielded,
+	}, answers(result))
+	require.Equal(t, before, b.calls("CreateFleet"), "nothing is left to ask for")
+}

@@ -163,6 +163,7 @@ type keptStore struct {
 	mu      sync.Mutex
 	hops    []contract.HopRecord
 	learned []store.Learned
+	claims  map[string]string // probes by id, and whose they are
 	err     error
 }
 
@@ -184,6 +185,24 @@ func (k *keptStore) Learned(context.Context, string, time.Time) ([]store.Learned
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.learned, k.err
+}
+
+func (k *keptStore) ClaimProbes(_ context.Context, by string, probes []contract.Override) (map[string]bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.claims == nil {
+		k.claims = map[string]string{}
+	}
+	taken := map[string]bool{}
+	for _, p := range probes {
+		if k.err == nil && k.claims[p.Probe] == "" {
+			k.claims[p.Probe] = by
+		}
+		if k.err == nil && k.claims[p.Probe] != by {
+			taken[p.Probe] = true
+		}
+	}
+	return taken, k.err
 }
 
 // handClock is moved by hand.

@@ -10,6 +10,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/catalog"
+	"floe.dev/floe/internal/fallback"
 )
 
 // How old the parts of a view may be before they are asked for again. Types and offerings change when AWS launches
@@ -32,16 +33,18 @@ func (a *Activities) View(ctx context.Context, accountName string) (*catalog.Vie
 		return nil, err
 	}
 	var (
-		view    catalog.View
-		backOff map[contract.Offering]time.Time
-		group   errgroup.Group
+		view   catalog.View
+		known  fallback.Known
+		quotas []contract.Quota
+		group  errgroup.Group
 	)
 	group.Go(func() (err error) { view, err = acc.catalog.view(ctx); return err })
-	group.Go(func() error { backOff = a.memories[acc.cfg.Region].backOff(ctx); return nil })
+	group.Go(func() error { known, quotas = a.memories[acc.cfg.Region].recall(ctx, acc.cfg.Name); return nil })
 	if err := group.Wait(); err != nil {
 		return nil, acc.fail(err)
 	}
-	view.BackOff = backOff
+	view.BackOff, view.Rides, view.Probes = known.BackOff, known.Rides, known.Probes
+	view.Reclaims, view.Quotas = known.Reclaims, quotas
 	return &view, nil
 }
 

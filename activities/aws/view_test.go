@@ -9,11 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"floe.dev/floe/activities/store"
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/catalog"
-	"floe.dev/floe/internal/fallback"
 	"floe.dev/floe/internal/sim"
 )
 
@@ -88,32 +86,6 @@ func TestRunKeepsViews(t *testing.T) {
 	require.Eventually(t, func() bool { return b.calls("DescribeSubnets") == 1 }, 10*time.Second, 10*time.Millisecond)
 	cancel()
 	<-done
-}
-
-func TestMemoryTakesInWhatOthersLearned(t *testing.T) {
-	offering := contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az1", InstanceType: "m5.large", CapacityType: v1alpha1.Spot}
-	kept, clock := &keptStore{err: errors.New("down")}, newHandClock()
-	m := newMemory("eu-west-1", kept, discard())
-	m.now, m.read.now = clock.now, clock.now
-	require.Empty(t, m.backOff(t.Context()), "a store that is down leaves the memory empty")
-
-	kept.answer([]store.Learned{{
-		ID: "a/eu-west-1", Events: []fallback.Event{{Offering: offering, Answer: contract.AnswerICE, At: clock.now()}},
-	}}, nil)
-	require.Empty(t, m.backOff(t.Context()), "not read again yet")
-	clock.move(2 * memoryFresh)
-	require.Eventually(t, func() bool { return len(m.backOff(t.Context())) == 1 }, 5*time.Second, time.Millisecond)
-
-	// A launch of this process's own lifts it at once; and all is forgotten in time.
-	m.learn(contract.HopRecord{ID: "b", Hop: contract.Hop{
-		Ended: clock.now(), Outcomes: []contract.Outcome{{Offering: offering, Answer: contract.AnswerLaunched}},
-	}})
-	require.Empty(t, m.backOff(t.Context()))
-	clock.move(2 * fallback.Forget)
-	m.backOff(t.Context())
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	require.NotContains(t, m.events, "b/eu-west-1")
 }
 
 func TestAgedServesTheOldWhileItLoads(t *testing.T) {

@@ -52,6 +52,7 @@ func (a *Activities) OpenChain(ctx context.Context, in contract.OpenChainInput) 
 		Account: cmp.Or(account, view.Account), Region: view.Region, Template: template, Version: contract.ChainVersion,
 		Steps: fallback.Steps(pool.NodePool, view, launch, now),
 	}
+	markProbes(chain.Steps, view)
 	if pool.Spec.RegistrationTimeout != nil {
 		chain.RegistrationTimeout = pool.Spec.RegistrationTimeout.Duration
 	}
@@ -62,6 +63,18 @@ func (a *Activities) OpenChain(ctx context.Context, in contract.OpenChainInput) 
 		chain.Help = fallback.Help(pool.NodePool, view, launch, now)
 	}
 	return chain, nil
+}
+
+// markProbes names the probes that a hop has to claim before it asks.
+func markProbes(steps []contract.Step, view *catalog.View) {
+	for _, step := range steps {
+		for i := range step.Overrides {
+			o := &step.Overrides[i]
+			if since, ok := view.Probes[o.Offering]; ok {
+				o.Probe = fallback.ProbeID(o.Offering, since)
+			}
+		}
+	}
 }
 
 // needsHelp reports whether it is likely enough that the chain brings nothing. To say what would help takes as long as to

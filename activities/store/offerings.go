@@ -11,7 +11,7 @@ import (
 	"floe.dev/floe/internal/fallback"
 )
 
-// Learned is what one hop taught of offerings.
+// Learned is what one hop, one reclaim or one claim of a probe taught of offerings.
 type Learned struct {
 	// ID tells it from every other: a reader that sees it twice counts it once.
 	ID string
@@ -22,10 +22,14 @@ type Learned struct {
 }
 
 // learned is a document of the collection offerings: one for each hop and region, so that a hop on sixty offerings is
-// one insert.
+// one insert; one for each reclaim, and one for each claim of a probe.
 type learned struct {
-	ID       string    `bson:"_id"` // launch token/region
-	Region   string    `bson:"region"`
+	ID     string `bson:"_id"` // launch token/region, instance/reclaimed, or fallback.ProbeID
+	Region string `bson:"region"`
+	// Account that was answered; empty in documents of before quotas were remembered.
+	Account string `bson:"account,omitempty"`
+	// By is the workflow id of the ScaleUp that claimed a probe.
+	By       string    `bson:"by,omitempty"`
 	At       time.Time `bson:"at"`
 	Stored   time.Time `bson:"stored"`
 	Outcomes []outcome `bson:"outcomes"`
@@ -40,13 +44,22 @@ type outcome struct {
 	Code         string                `bson:"code,omitempty"`
 }
 
+// LearnedID is the id under which the offering memory has what a hop learned in a region.
+func LearnedID(record contract.HopRecord, region string) string { return record.ID + "/" + region }
+
 // learnedFrom are the documents of a hop's outcomes: as a rule one, since a hop asks in one region.
 func (a *Activities) learnedFrom(record contract.HopRecord) (docs []any) {
 	byRegion := map[string]*learned{}
 	for _, o := range record.Hop.Outcomes {
+		if o.Answer == contract.AnswerYielded {
+			continue // nothing was learned
+		}
 		doc := byRegion[o.Offering.Region]
 		if doc == nil {
-			doc = &learned{ID: record.ID + "/" + o.Offering.Region, Region: o.Offering.Region, At: record.Hop.Ended, Stored: a.now()}
+			doc = &learned{
+				ID: LearnedID(record, o.Offering.Region), Region: o.Offering.Region, Account: record.Account,
+				At: record.Hop.Ended, Stored: a.now(),
+			}
 			byRegion[o.Offering.Region] = doc
 			docs = append(docs, doc)
 		}
@@ -79,8 +92,12 @@ func (a *Activities) Learned(ctx context.Context, region string, since time.Time
 		for j, o := range doc.Outcomes {
 			result[i].Events[j] = fallback.Event{
 				Offering: contract.Offering{Region: doc.Region, ZoneID: o.ZoneID, InstanceType: o.InstanceType, CapacityType: o.CapacityType},
+				ID:       doc.ID,
 				Answer:   o.Answer,
 				At:       doc.At,
+				Count:    o.Count,
+				Account:  doc.Account,
+				Code:     o.Code,
 			}
 		}
 	}

@@ -58,7 +58,7 @@ func (s *onAStore) TestPruneByAge() {
 	ctx := s.T().Context()
 	now := time.Now()
 	outcome := contract.Outcome{Offering: offering("m5.large"), Answer: contract.AnswerICE}
-	for name, at := range map[string]time.Time{"old": now.Add(-30 * time.Hour), "young": now.Add(-20 * time.Hour)} {
+	for name, at := range map[string]time.Time{"old": now.Add(-40 * time.Hour), "young": now.Add(-30 * time.Hour)} {
 		s.Require().NoError(s.store.PutHops(ctx, []contract.HopRecord{hop(name, at, outcome)}))
 		s.Require().NoError(s.store.PutEvents(ctx, []contract.EventRecord{{ID: name, At: at}}))
 		s.Require().NoError(s.store.PutPlan(ctx, PlanRecord{ID: name, At: at, Plan: map[string]any{"why": "all of it"}}))
@@ -73,7 +73,7 @@ func (s *onAStore) TestPruneByAge() {
 	} {
 		all := int64(len(s.ids(collection)))
 		s.EqualValues(all, s.prune(collection, time.Time{}).Left, "%s: only counted", collection)
-		result := s.prune(collection, now.Add(-24*time.Hour))
+		result := s.prune(collection, now.Add(-36*time.Hour))
 		s.Equal(all-int64(len(young)), result.Gone, collection)
 		s.EqualValues(len(young), result.Left, collection)
 		s.ElementsMatch(young, s.ids(collection))
@@ -137,7 +137,7 @@ func TestPruneRefuses(t *testing.T) {
 			require.Equal(t, contract.ErrInvalidInput, typeOf(t, err))
 		})
 	}
-	require.Greater(t, contract.MinRetention, fallback.Forget+2*clocks, "no configuration comes near it")
+	require.Greater(t, contract.MinRetentionOf(contract.CollectionOfferings), fallback.Forget+2*clocks, "no configuration comes near it")
 	result, err := store.Prune(t.Context(), contract.PruneInput{Collection: contract.CollectionNodes, Before: time.Now()})
 	require.NoError(t, err, "without a store there is nothing to delete")
 	require.Zero(t, result.Gone)

@@ -17,7 +17,7 @@ func (a *Activities) PutReclaim(ctx context.Context, record contract.ReclaimedRe
 	}
 	o := record.Offering
 	return insert(ctx, a.database.Collection(contract.CollectionOfferings), []any{learned{
-		ID: record.Instance + "/reclaimed", Region: o.Region, At: record.At, Stored: a.now(),
+		ID: record.Instance + "/reclaimed", Region: o.Region, Account: record.Account, At: record.At, Stored: a.now(),
 		Outcomes: []outcome{{
 			ZoneID: o.ZoneID, InstanceType: o.InstanceType, CapacityType: o.CapacityType, Answer: contract.AnswerReclaimed, Count: 1,
 		}},

@@ -20,7 +20,9 @@ func (s *onAStore) TestAReclaimCountsOnce() {
 	learned, err := s.store.Learned(s.T().Context(), "eu-west-1", at.Add(-time.Minute))
 	s.Require().NoError(err)
 	s.Require().Len(learned, 1)
-	s.Equal([]fallback.Event{{Offering: record.Offering, Answer: contract.AnswerReclaimed, At: at}}, learned[0].Events)
+	s.Equal([]fallback.Event{{
+		ID: "i-1/reclaimed", Offering: record.Offering, Answer: contract.AnswerReclaimed, At: at, Count: 1, Account: "main",
+	}}, learned[0].Events)
 
 	record.Offering.Region = ""
 	s.ErrorContains(s.store.PutReclaim(s.T().Context(), record), "needs the instance's id, its offering and when it was")

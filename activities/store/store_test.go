@@ -132,6 +132,29 @@ func offering(instanceType string) contract.Offering {
 	return contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az1", InstanceType: instanceType, CapacityType: v1alpha1.Spot}
 }
 
+// Hops that were written before quotas were remembered name no account.
+func (s *onAStore) TestOlderDocumentsAreRead() {
+	at := time.Now().UTC().Truncate(time.Millisecond)
+	_, err := s.store.database.Collection(contract.CollectionOfferings).InsertOne(s.T().Context(), bson.D{
+		{Key: "_id", Value: "a/eu-west-1"},
+		{Key: "region", Value: "eu-west-1"},
+		{Key: "at", Value: at},
+		{Key: "stored", Value: at},
+		{Key: "outcomes", Value: bson.A{bson.D{
+			{Key: "zoneID", Value: "euw1-az1"},
+			{Key: "instanceType", Value: "m5.large"},
+			{Key: "capacityType", Value: "spot"},
+			{Key: "answer", Value: "insufficient-capacity"},
+		}}},
+	})
+	s.Require().NoError(err)
+	learned, err := s.store.Learned(s.T().Context(), "eu-west-1", at)
+	s.Require().NoError(err)
+	s.Equal([]Learned{{ID: "a/eu-west-1", Stored: at, Events: []fallback.Event{
+		{ID: "a/eu-west-1", Offering: offering("m5.large"), Answer: contract.AnswerICE, At: at},
+	}}}, inUTC(learned))
+}
+
 func (s *onAStore) TestHopsAndWhatTheyLearned() {
 	ctx := s.T().Context()
 	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
@@ -144,7 +167,8 @@ func (s *onAStore) TestHopsAndWhatTheyLearned() {
 	// Once more, with another beside it and changed: the first stays as it is, the second is kept.
 	changed := first
 	changed.Hop.Asked = 9
-	second := hop("b", at, contract.Outcome{Offering: offering("r5.large"), Answer: contract.AnswerQuota})
+	second := hop("b", at, contract.Outcome{Offering: offering("r5.large"), Answer: contract.AnswerQuota, Code: "VcpuLimitExceeded"},
+		contract.Outcome{Offering: offering("t3.large"), Answer: contract.AnswerYielded}) // which taught nothing
 	s.Require().NoError(s.store.PutHops(ctx, []contract.HopRecord{changed, second, hop("c", at)}))
 
 	hops := s.find(contract.CollectionHops)
@@ -156,10 +180,12 @@ func (s *onAStore) TestHopsAndWhatTheyLearned() {
 	s.Require().NoError(err)
 	s.ElementsMatch([]Learned{
 		{ID: "a/eu-west-1", Stored: now, Events: []fallback.Event{
-			{Offering: offering("m5.large"), Answer: contract.AnswerICE, At: at},
-			{Offering: offering("c5.large"), Answer: contract.AnswerLaunched, At: at},
+			{ID: "a/eu-west-1", Offering: offering("m5.large"), Answer: contract.AnswerICE, At: at, Account: "main", Code: "InsufficientInstanceCapacity"},
+			{ID: "a/eu-west-1", Offering: offering("c5.large"), Answer: contract.AnswerLaunched, At: at, Count: 2, Account: "main"},
 		}},
-		{ID: "b/eu-west-1", Stored: now, Events: []fallback.Event{{Offering: offering("r5.large"), Answer: contract.AnswerQuota, At: at}}},
+		{ID: "b/eu-west-1", Stored: now, Events: []fallback.Event{
+			{ID: "b/eu-west-1", Offering: offering("r5.large"), Answer: contract.AnswerQuota, At: at, Account: "main", Code: "VcpuLimitExceeded"},
+		}},
 	}, inUTC(learned))
 
 	for region, since := range map[string]time.Time{"us-east-1": at, "eu-west-1": now.Add(time.Millisecond)} {

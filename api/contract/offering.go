@@ -40,6 +40,9 @@ type Override struct {
 	Zone       string  `json:"zone"`
 	Subnet     string  `json:"subnet"`
 	USDPerHour float64 `json:"usdPerHour"`
+	// Probe is the id under which the offering's probe is to be claimed before it is asked; empty where it may be asked as it
+	// is. Its back-off is over, and one launch at a time finds out whether it has capacity again.
+	Probe string `json:"probe,omitempty"`
 }
 
 // Answer is what EC2 said of an offering.
@@ -57,6 +60,8 @@ const (
 	// AnswerProbing is no answer either: a process has claimed the probe of an offering whose back-off is over, and is about
 	// to ask.
 	AnswerProbing Answer = "probing"
+	// AnswerYielded is EC2's neither: the offering was not asked, since another launch has claimed its probe and finds out.
+	AnswerYielded Answer = "yielded"
 )
 
 // Quota is a limit of an account that a launch met: EC2 counts machines or vCPUs of a kind in an account and region, and

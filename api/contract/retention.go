@@ -23,9 +23,17 @@ const RetentionID = "retention"
 // Retained are the collections that have an age, in the order in which they are gone through.
 var Retained = []string{CollectionPlans, CollectionOfferings, CollectionEvents, CollectionHops, CollectionNodes}
 
-// MinRetention is the shortest age that a collection may be given. It is far beyond what is still read by programs (the
-// offering memory) and beyond any write that comes late.
+// MinRetention is the shortest age that a collection may be given: beyond any write that comes late.
 const MinRetention = 24 * time.Hour
+
+// MinRetentionOf is the shortest age that this collection may be given. Of offerings it is beyond what the offering memory
+// still reads.
+func MinRetentionOf(collection string) time.Duration {
+	if collection == CollectionOfferings {
+		return 36 * time.Hour
+	}
+	return MinRetention
+}
 
 // maxRetentionHours is what a time.Duration holds: some 292 years.
 const maxRetentionHours = math.MaxInt64 / float64(time.Hour)
@@ -47,8 +55,8 @@ func (in RetentionInput) Validate() error {
 		case !slices.Contains(Retained, collection):
 			errs = append(errs, fmt.Errorf("hours.%s: unknown collection; name some of %s", collection, strings.Join(Retained, ", ")))
 		case hours == 0:
-		case !(hours >= MinRetention.Hours() && hours < maxRetentionHours):
-			errs = append(errs, fmt.Errorf("hours.%s: %v is out of range; give at least %v, or 0 to delete nothing", collection, hours, MinRetention.Hours()))
+		case !(hours >= MinRetentionOf(collection).Hours() && hours < maxRetentionHours):
+			errs = append(errs, fmt.Errorf("hours.%s: %v is out of range; give at least %v, or 0 to delete nothing", collection, hours, MinRetentionOf(collection).Hours()))
 		}
 	}
 	return errors.Join(errs...)

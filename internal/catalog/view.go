@@ -36,6 +36,9 @@ type View struct {
 	// Rides are those of BackOff whose wait is half over: where others of their step are asked anyway they are asked too,
 	// since a fleet that names one offering more costs no call. May be nil.
 	Rides map[contract.Offering]bool
+	// Probes are offerings whose back-off is over, and which only who claims the probe may ask. The time is the one that the
+	// claim's id is made of (fallback.ProbeID). May be nil.
+	Probes map[contract.Offering]time.Time
 	// Reclaims is the offering memory's word on how often a spot machine of the offering is taken back: reclaims per
 	// machine-hour. An offering that it does not name has no history. May be nil.
 	Reclaims map[contract.Offering]float64

@@ -49,8 +49,8 @@ func (r Retention) ages() map[string]time.Duration {
 func (r Retention) validate(p *problems) {
 	ages := r.ages()
 	for _, collection := range contract.Retained {
-		if age := ages[collection]; age != 0 && age < contract.MinRetention {
-			p.add("store.retention.%s: %s is too short: give at least %s, with the unit, or 0 to keep for ever", collection, age, hours(contract.MinRetention))
+		if age, least := ages[collection], contract.MinRetentionOf(collection); age != 0 && age < least {
+			p.add("store.retention.%s: %s is too short: give at least %s, with the unit, or 0 to keep for ever", collection, age, hours(least))
 		}
 	}
 }

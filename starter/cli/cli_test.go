@@ -201,8 +201,12 @@ func TestAPoolIsDescribed(t *testing.T) {
 		Launches:    []contract.LedgerEntry{{ScaleUp: "scaleup/c/p-1/0", Purpose: contract.PurposeDemand, Opened: at, Open: 1, PodCount: 3}},
 		Unplaceable: []contract.Unplaceable{{Pod: "shop/whale", Count: 2, Reasons: []string{"24 types too small for 96 CPU"}}},
 		BackOff:     []pools.BackOff{{Offering: spot, Until: at.Add(time.Minute)}},
-		Problems:    []string{"spec.subnets: none is known"},
-		Unchecked:   []string{"the store: it does not answer"},
+		Quotas: []contract.Quota{{
+			Account: "main", Region: "eu-west-1", Code: "VcpuLimitExceeded", CapacityType: v1alpha1.OnDemand,
+			Types: []string{"c5.large", "m5.large"}, At: at, Until: at.Add(5 * time.Minute),
+		}},
+		Problems:  []string{"spec.subnets: none is known"},
+		Unchecked: []string{"the store: it does not answer"},
 	}, at.Add(10*time.Second))
 	require.Equal(t, `POOL      WEIGHT   ACCOUNT   REGION      TEMPLATE                         SUBNETS   AGE
 general   0        main      eu-west-1   web@$Latest (version 3, ami-1)   1         10s
@@ -232,6 +236,9 @@ Cannot hold:
 
 IN BACK-OFF   ZONE ID    CAPACITY   UNTIL
 m5.large      euw1-az1   spot       2026-07-01T12:01:00Z
+
+QUOTA               ACCOUNT   REGION      CAPACITY    TYPES               MET                    UNTIL
+VcpuLimitExceeded   main      eu-west-1   on-demand   c5.large,m5.large   2026-07-01T12:00:00Z   2026-07-01T12:05:00Z
 
 not checked: the store: it does not answer
 `, out.String())

@@ -25,7 +25,7 @@ func poolDescribeCommand(a *app) *cobra.Command {
 		Short: "Show one pool: what it asks for, its chain as it expands now, its machines, launches and problems",
 		Long: `Show one pool from all sides: requirements and limits, each step of its chain with the offerings that a launch of now
 would try, its machines by phase, capacity type and zone, launches in flight, pods that wait for them and pods that it
-cannot hold, offerings in back-off, and what is wrong with it.
+cannot hold, offerings in back-off, quotas of the account that launches met, and what is wrong with it.
 
 It calls EC2 with the SDK's own credentials and the configuration's role, and reads the store; what does not answer is
 named at the end. Nothing is changed.`,
@@ -80,7 +80,22 @@ func printDescription(w io.Writer, d pools.Description, now time.Time) {
 		fmt.Fprintln(w)
 	}
 	table.Write(w, []string{"IN BACK-OFF", "ZONE ID", "CAPACITY", "UNTIL"}, waits)
+	printQuotas(w, d.Quotas)
 	section(w, "not checked", d.Unchecked)
+}
+
+// printQuotas shows what the account may not, by the answers that its launches got.
+func printQuotas(w io.Writer, quotas []contract.Quota) {
+	var rows [][]string
+	for _, q := range quotas {
+		rows = append(rows, []string{
+			q.Code, q.Account, q.Region, string(q.CapacityType), some(q.Types, 3), q.At.UTC().Format(time.RFC3339), q.Until.UTC().Format(time.RFC3339),
+		})
+	}
+	if len(rows) > 0 {
+		fmt.Fprintln(w)
+	}
+	table.Write(w, []string{"QUOTA", "ACCOUNT", "REGION", "CAPACITY", "TYPES", "MET", "UNTIL"}, rows)
 }
 
 // section writes lines that each begin with the same word.

@@ -43,6 +43,9 @@ type Description struct {
 	Unplaceable []contract.Unplaceable `json:"unplaceable,omitempty"`
 	// BackOff are the offerings of its chain that are to be left alone for now, the first to be tried again first.
 	BackOff []BackOff `json:"backOff,omitempty"`
+	// Quotas are the limits of its account that launches met and that still count, the first to be tried again first. Each
+	// names EC2's code and the types that were asked for.
+	Quotas []contract.Quota `json:"quotas,omitempty"`
 	// Problems that keep it from being worked with, each naming the field and the remedy.
 	Problems []string `json:"problems,omitempty"`
 	// Unchecked says what could not be asked, and why.
@@ -83,8 +86,21 @@ func (f facts) describe(d *Description) {
 	} else if f.view != nil {
 		f.chain(d)
 	}
+	if f.view != nil {
+		f.quotas(d)
+	}
 	f.machines(d)
 	f.demand(d)
+}
+
+// quotas are the account's limits on what the chain buys.
+func (f facts) quotas(d *Description) {
+	for _, q := range f.view.Quotas {
+		if q.Until.After(f.now) && slices.ContainsFunc(f.pool.Spec.Fallback, func(s v1alpha1.FallbackStep) bool { return s.CapacityType == q.CapacityType }) {
+			d.Quotas = append(d.Quotas, q)
+		}
+	}
+	slices.SortStableFunc(d.Quotas, func(a, b contract.Quota) int { return a.Until.Compare(b.Until) })
 }
 
 // chain expands the steps and names what of them is in back-off.

@@ -52,6 +52,19 @@ func TestDescribeExpandsTheChainAsItIsNow(t *testing.T) {
 	require.Empty(t, d.Problems)
 }
 
+func TestDescribeNamesQuotasOfTheChain(t *testing.T) {
+	f := known(t)
+	quota := func(code string, ct v1alpha1.CapacityType, until time.Time) contract.Quota {
+		return contract.Quota{Account: "main", Region: "eu-west-1", Code: code, CapacityType: ct, Types: []string{"m6a.large"}, Until: until}
+	}
+	binds := quota("VcpuLimitExceeded", v1alpha1.OnDemand, noon.Add(time.Minute))
+	f.view.Quotas = []contract.Quota{quota("MaxSpotInstanceCountExceeded", v1alpha1.Spot, noon), binds}
+	var d Description
+	f.describe(&d)
+	require.Equal(t, []contract.Quota{binds}, d.Quotas)
+	require.Contains(t, d.Steps[1].Skipped, "(VcpuLimitExceeded)", "a step that a quota blocks names it")
+}
+
 func TestDescribeCountsWhatThereIs(t *testing.T) {
 	f := known(t)
 	node := func(id, pool, instanceType string, phase contract.Phase, usd float64) fleet.Node {

@@ -120,8 +120,8 @@ func (s Sources) view(ctx context.Context, d *Description, pool *v1alpha1.NodePo
 		d.miss("the launch template", err)
 	}
 	view := *shared
-	if view.BackOff, err = s.backOff(ctx, account.Region); err != nil {
-		d.miss("offerings in back-off", err)
+	if err := s.remember(ctx, &view); err != nil {
+		d.miss("offerings in back-off, and quotas", err)
 	}
 	return &view
 }
@@ -132,24 +132,27 @@ func invalid(err error) bool {
 	return errors.As(err, &application) && application.Type() == contract.ErrPoolInvalid
 }
 
-// backOff is the offering memory of the store.
-func (s Sources) backOff(ctx context.Context, region string) (map[contract.Offering]time.Time, error) {
+// remember puts what the store's offering memory knows into a view.
+func (s Sources) remember(ctx context.Context, view *catalog.View) error {
 	if s.Config.Store.URI == "" {
-		return nil, errors.New("no store is configured; set store.uri")
+		return errors.New("no store is configured; set store.uri")
 	}
 	kept, err := store.New(s.Config.Store, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = kept.Close(context.WithoutCancel(ctx)) }() // it was only read from
 	now := time.Now()
-	learned, err := kept.Learned(ctx, region, now.Add(-fallback.Forget))
+	learned, err := kept.Learned(ctx, view.Region, now.Add(-fallback.Forget))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var events []fallback.Event
+	var memory fallback.Memory
 	for _, l := range learned {
-		events = append(events, l.Events...)
+		memory.Learn(l.Events...)
 	}
-	return fallback.BackOff(events, now), nil
+	known := memory.Known(now)
+	view.BackOff, view.Rides, view.Probes = known.BackOff, known.Rides, known.Probes
+	view.Reclaims, view.Quotas = known.Reclaims, memory.Quotas(view.Account, now)
+	return nil
 }
