@@ -19,7 +19,7 @@ func TestPoolImport(t *testing.T) {
 	_, err := pools.Check([]byte(out))
 	require.NoError(t, err, "what is written can be applied")
 	require.Contains(t, errs, "not carried over of Provisioner default ("+provisioner+"):\n")
-	require.Contains(t, errs, "  spec.ttlSecondsUntilExpired: nodes do not expire. Do: replace them by hand")
+	require.Contains(t, errs, "  spec.tags: the launch template says it. Do: set TagSpecifications")
 
 	code, out, errs = floe(t, "", "pool", "import", "-f", provisioner, "-o", "json")
 	require.Equal(t, ExitOK, code, errs)

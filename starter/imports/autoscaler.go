@@ -175,7 +175,7 @@ var ofGroup = func() []told {
 		{"TargetGroupARNs", "a pool has no load balancer", "register targets from within the cluster (AWS Load Balancer Controller)"},
 		{"LoadBalancerNames", "a pool has no load balancer", "register targets from within the cluster (AWS Load Balancer Controller)"},
 		{"TrafficSources", "a pool has no load balancer", "register targets from within the cluster (AWS Load Balancer Controller)"},
-		{"MaxInstanceLifetime", "nodes do not expire", "replace them by hand when the image moves on: floe node drain, floe node terminate"},
+		{"MaxInstanceLifetime", "groups of one pool may differ in it", "set spec.disruption.expireAfter"},
 		{"CapacityRebalance", "Floe acts on interruption notices, not by group", "nothing"},
 		{"WarmPoolConfiguration", "a warm pool is spec.standby", "set spec.standby.stopped or spec.standby.hibernated, and a step for it in spec.fallback"},
 		{"PlacementGroup", "the launch template says it", "set Placement"},

@@ -91,13 +91,16 @@ func (b *builder) drainTimeout(n node) {
 	b.pool.Spec.Disruption.DrainTimeout = &metav1.Duration{Duration: d}
 }
 
-// expiry is of no use where it is Never: nodes of Floe's do not expire.
+// expiry carries the age at which nodes are replaced; Never is the empty field.
 func (b *builder) expiry(n node) {
-	if _, isNever, ok := n.duration(); ok && isNever {
-		n.carry("spec (nodes do not expire)")
+	d, isNever, ok := n.duration()
+	if !ok {
 		return
 	}
-	n.lose("nodes do not expire", "replace them by hand when the image moves on: floe node drain, floe node terminate")
+	n.carry("spec.disruption.expireAfter")
+	if !isNever {
+		b.pool.Spec.Disruption.ExpireAfter = &metav1.Duration{Duration: d}
+	}
 }
 
 func (b *builder) disruption(n node) {
@@ -107,12 +110,55 @@ func (b *builder) disruption(n node) {
 		}
 		b.emptyAfter(n.get("consolidateAfter"), d)
 	}
-	if policy := n.get("consolidationPolicy"); policy.text() == "WhenEmpty" {
-		policy.carry("spec.disruption (only empty nodes leave)")
-	} else {
-		policy.lose("only empty nodes leave: nodes that still serve pods are not consolidated", "nothing; expect more nodes after a peak")
+	for _, budget := range n.get("budgets").items() {
+		b.budget(budget)
 	}
-	n.get("budgets").lose("a pool has no budget of nodes that may leave at a time", "rely on PodDisruptionBudgets, which are always kept, and on "+v1alpha1.AnnotationDoNotDisrupt)
+	switch policy := n.get("consolidationPolicy"); policy.text() {
+	case "WhenEmpty":
+		policy.carry("spec.disruption.budgets")
+		b.keeps(v1alpha1.DisruptUnderused)
+	case "WhenEmptyOrUnderutilized":
+		policy.carry("spec.disruption (empty and underused nodes leave)")
+	}
+}
+
+// disruptionReasons are Karpenter's words for why a node leaves (karpenter.sh/docs/concepts/disruption), and Floe's.
+var disruptionReasons = map[string]v1alpha1.DisruptionReason{
+	"Empty": v1alpha1.DisruptEmpty, "Underutilized": v1alpha1.DisruptUnderused, "Drifted": v1alpha1.DisruptDrifted,
+}
+
+// budget carries one budget. One whose reasons are not all known here is not carried: it would be for other reasons.
+func (b *builder) budget(n node) {
+	budget := v1alpha1.DisruptionBudget{Nodes: n.get("nodes").text(), Schedule: n.get("schedule").text()}
+	for _, reason := range n.get("reasons").texts() {
+		ours, ok := disruptionReasons[reason]
+		if !ok {
+			n.lose("a budget for a reason that Floe does not know", "add one to spec.disruption.budgets by hand")
+			return
+		}
+		budget.Reasons = append(budget.Reasons, ours)
+	}
+	if duration := n.get("duration"); duration.exists() {
+		d, _, ok := duration.duration()
+		if !ok {
+			return // no duration: the tally tells of it
+		}
+		budget.Duration = &metav1.Duration{Duration: d}
+	}
+	for _, field := range []string{"nodes", "reasons", "schedule", "duration"} {
+		n.get(field).carry("spec.disruption.budgets")
+	}
+	b.pool.Spec.Disruption.Budgets = append(b.pool.Spec.Disruption.Budgets, budget)
+}
+
+// keeps has no node leave for these reasons. A pool without budgets has one of 10 %, in Karpenter and here: it is named
+// beside.
+func (b *builder) keeps(reasons ...v1alpha1.DisruptionReason) {
+	d := &b.pool.Spec.Disruption
+	if len(d.Budgets) == 0 {
+		d.Budgets = []v1alpha1.DisruptionBudget{{Nodes: "10%"}}
+	}
+	d.Budgets = append(d.Budgets, v1alpha1.DisruptionBudget{Nodes: "0", Reasons: reasons})
 }
 
 func (b *builder) emptyAfter(n node, d time.Duration) {
@@ -133,15 +179,7 @@ func (im *importer) provisioner(o *object) {
 	b.kubelet(spec.get("kubeletConfiguration"))
 	b.limits(spec.get("limits", "resources"))
 	b.weight(spec.get("weight"))
-	if seconds, ok := spec.get("ttlSecondsAfterEmpty").integer(); ok && seconds >= 0 {
-		b.emptyAfter(spec.get("ttlSecondsAfterEmpty"), time.Duration(seconds)*time.Second)
-	}
-	spec.get("ttlSecondsUntilExpired").lose("nodes do not expire", "replace them by hand when the image moves on: floe node drain, floe node terminate")
-	if enabled := spec.get("consolidation", "enabled"); enabled.text() == "false" {
-		enabled.carry("spec.disruption (only empty nodes leave)")
-	} else {
-		enabled.lose("only empty nodes leave: nodes that still serve pods are not consolidated", "nothing; expect more nodes after a peak")
-	}
+	b.timesToLive(spec)
 	if !b.karpenterPool() {
 		return
 	}
@@ -150,6 +188,33 @@ func (im *importer) provisioner(o *object) {
 	}
 	b.class(spec.get("providerRef", "name"), "AWSNodeTemplate", spec.get("providerRef"))
 	im.add(b.pool, b.source)
+}
+
+// timesToLive carries when a Provisioner's nodes leave: for being empty and for their age where it says so, and for being
+// underused where consolidation is on.
+func (b *builder) timesToLive(spec node) {
+	if seconds, ok := spec.get("ttlSecondsUntilExpired").integer(); ok && seconds >= 0 {
+		spec.get("ttlSecondsUntilExpired").carry("spec.disruption.expireAfter")
+		b.pool.Spec.Disruption.ExpireAfter = &metav1.Duration{Duration: time.Duration(seconds) * time.Second}
+	}
+	seconds, empty := spec.get("ttlSecondsAfterEmpty").integer()
+	empty = empty && seconds >= 0
+	if empty {
+		b.emptyAfter(spec.get("ttlSecondsAfterEmpty"), time.Duration(seconds)*time.Second)
+	}
+	enabled := spec.get("consolidation", "enabled")
+	switch {
+	case enabled.text() == "true":
+		enabled.carry("spec.disruption (empty and underused nodes leave)")
+		return
+	case enabled.text() == "false":
+		enabled.carry("spec.disruption.budgets")
+	}
+	if empty {
+		b.keeps(v1alpha1.DisruptUnderused)
+		return
+	}
+	b.keeps(v1alpha1.DisruptEmpty, v1alpha1.DisruptUnderused)
 }
 
 // provisionerDefaults are what Karpenter's webhook put into a Provisioner that did not say
