@@ -56,6 +56,7 @@ var rules = []struct {
 	{"internal/audit", slices.Concat([]string{"api"}, pure)},
 	{"internal/evaluate", slices.Concat([]string{"api"}, pure)},
 	{"internal/standby", slices.Concat([]string{"api"}, pure)},
+	{"internal/images", slices.Concat([]string{"api"}, pure)},
 	{"internal/disruption", slices.Concat([]string{"api"}, pure)},
 	{"activities", slices.Concat([]string{"api", "internal/config", "internal/telemetry"}, pure)},
 	{"workflows", slices.Concat([]string{"api", "activities"}, pure)},

@@ -41,7 +41,10 @@ type ClusterOptions struct {
 	// Planning says to watch daemonsets, namespaces and what volumes are about too: a plan needs them, the watcher does
 	// not.
 	Planning bool
-	Log      *slog.Logger
+	// Images is told each image that a Node lists, under all its names, as the Node is seen; nil for nobody. It is called
+	// by several goroutines. With it, the pods' image IDs are kept.
+	Images func(names []string, bytes int64)
+	Log    *slog.Logger
 }
 
 // Cluster is one Kubernetes cluster as informers see it: pods that have not ended, nodes, NodePools and, for planning,
@@ -82,6 +85,9 @@ func NewCluster(o ClusterOptions) (*Cluster, error) {
 	}
 	transforms := map[cache.SharedIndexInformer]cache.TransformFunc{
 		c.pods: slimPod, c.nodes: slimNode, c.pools: decodePool,
+	}
+	if o.Images != nil {
+		transforms[c.pods], transforms[c.nodes] = slimPodKeepingImages, tellImages(o.Images)
 	}
 	if o.Planning {
 		c.daemonSets = appsinformers.NewDaemonSetInformer(o.Client, "", 0, cache.Indexers{})

@@ -30,6 +30,37 @@ func slimPod(obj any) (any, error) {
 	return obj, nil
 }
 
+// slimPodKeepingImages is slimPod, but for the image IDs of containers.
+func slimPodKeepingImages(obj any) (any, error) {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return obj, nil
+	}
+	full := pod.Status
+	if _, err := slimPod(pod); err != nil {
+		return nil, err
+	}
+	for i, s := range full.ContainerStatuses {
+		pod.Status.ContainerStatuses[i].ImageID = s.ImageID
+	}
+	for i, s := range full.InitContainerStatuses {
+		pod.Status.InitContainerStatuses[i].ImageID = s.ImageID
+	}
+	return pod, nil
+}
+
+// tellImages is slimNode, and tells of the images before it drops them.
+func tellImages(tell func(names []string, bytes int64)) func(any) (any, error) {
+	return func(obj any) (any, error) {
+		if node, ok := obj.(*corev1.Node); ok {
+			for _, image := range node.Status.Images {
+				tell(image.Names, image.SizeBytes)
+			}
+		}
+		return slimNode(obj)
+	}
+}
+
 func slimStatuses(full []corev1.ContainerStatus) []corev1.ContainerStatus {
 	if len(full) == 0 {
 		return nil

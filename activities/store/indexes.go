@@ -19,6 +19,7 @@ var indexes = map[string][]bson.D{
 	contract.CollectionHops:      {byAge},
 	contract.CollectionOfferings: {byAge, {{Key: "region", Value: 1}, {Key: "stored", Value: 1}}}, // Learned
 	contract.CollectionEvents:    {byAge},
+	contract.CollectionImages:    {byAge, {{Key: "cluster", Value: 1}, {Key: "pool", Value: 1}, {Key: "at", Value: 1}}}, // Images
 }
 
 // indexed is the collection, with its indexes made if this process has not seen to them yet. Without an index a read is

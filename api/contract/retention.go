@@ -20,8 +20,9 @@ const ActivityPrune = "store.Prune"
 // others, whose workflows have their time behind it. There is one store, and so one of each.
 const RetentionID = "retention"
 
-// Retained are the collections that have an age, in the order in which they are gone through.
-var Retained = []string{CollectionPlans, CollectionOfferings, CollectionEvents, CollectionHops, CollectionNodes}
+// Retained are the collections that have an age, in the order in which they are gone through. A new one goes to the end: a
+// Retention that an older worker began replays.
+var Retained = []string{CollectionPlans, CollectionOfferings, CollectionEvents, CollectionHops, CollectionNodes, CollectionImages}
 
 // MinRetention is the shortest age that a collection may be given: beyond any write that comes late.
 const MinRetention = 24 * time.Hour

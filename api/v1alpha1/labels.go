@@ -29,6 +29,8 @@ const (
 	// LabelStandby is the tier of a standby machine, hibernated or stopped: on its Node from before it is frozen until it
 	// is resumed and in service. The Node is kept while the machine is frozen.
 	LabelStandby = "floe.dev/standby"
+	// LabelPrefetch is on pods that only pull an image onto a machine before it is frozen: the Node's UID.
+	LabelPrefetch = "floe.dev/prefetch"
 )
 
 // Taints of ours.

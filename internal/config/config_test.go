@@ -57,7 +57,7 @@ func TestLoadFile(t *testing.T) {
 		Store: config.Store{
 			URI: "mongodb://floe:secret@127.0.0.1:27017", Database: "nodes",
 			Retention: config.Retention{
-				Nodes: 0, Plans: 48 * time.Hour, Hops: 26280 * time.Hour, Offerings: 48 * time.Hour, Events: 26280 * time.Hour,
+				Nodes: 0, Plans: 48 * time.Hour, Hops: 26280 * time.Hour, Offerings: 48 * time.Hour, Events: 26280 * time.Hour, Images: 720 * time.Hour,
 			},
 		},
 		Temporal:    config.Temporal{Address: "127.0.0.1:7233", Namespace: "default", UI: "http://127.0.0.1:8233"},
@@ -92,7 +92,7 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, time.Minute, c.DescribeLag)
 	require.Equal(t, config.Store{Database: "floe", Retention: config.Retention{
-		Nodes: 26280 * time.Hour, Plans: 720 * time.Hour, Hops: 26280 * time.Hour, Offerings: 48 * time.Hour, Events: 26280 * time.Hour,
+		Nodes: 26280 * time.Hour, Plans: 720 * time.Hour, Hops: 26280 * time.Hour, Offerings: 48 * time.Hour, Events: 26280 * time.Hour, Images: 720 * time.Hour,
 	}}, c.Store)
 	require.NoError(t, c.Store.Retention.Input().Validate())
 	cluster, err := c.Cluster("")

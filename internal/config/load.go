@@ -144,7 +144,7 @@ var fields = map[string][]string{
 	"clusters":        {"name", "kubeconfig", "account"},
 	"accounts":        {"name", "region", "role", "endpoint", "rates"},
 	"store":           {"uri", "database", "retention"},
-	"store.retention": {"nodes", "plans", "hops", "offerings", "events"},
+	"store.retention": {"nodes", "plans", "hops", "offerings", "events", "images"},
 	"temporal":        {"address", "namespace", "profile", "ui"},
 }
 

@@ -20,6 +20,8 @@ type Retention struct {
 	Offerings time.Duration `koanf:"offerings"`
 	// Events are the repairs of the sweep: 26280h unless given.
 	Events time.Duration `koanf:"events"`
+	// Images are what pods ran with, in windows of ten minutes: 720h unless given. Prefetching looks back four weeks.
+	Images time.Duration `koanf:"images"`
 }
 
 const (
@@ -28,7 +30,7 @@ const (
 )
 
 // retentionDefaults hold for what the file does not name.
-var retentionDefaults = Retention{Nodes: 3 * year, Plans: 30 * day, Hops: 3 * year, Offerings: 2 * day, Events: 3 * year}
+var retentionDefaults = Retention{Nodes: 3 * year, Plans: 30 * day, Hops: 3 * year, Offerings: 2 * day, Events: 3 * year, Images: 30 * day}
 
 // Input is what the workflow Retention is started with.
 func (r Retention) Input() contract.RetentionInput {
@@ -43,6 +45,7 @@ func (r Retention) ages() map[string]time.Duration {
 	return map[string]time.Duration{
 		contract.CollectionNodes: r.Nodes, contract.CollectionPlans: r.Plans, contract.CollectionHops: r.Hops,
 		contract.CollectionOfferings: r.Offerings, contract.CollectionEvents: r.Events,
+		contract.CollectionImages: r.Images,
 	}
 }
 

@@ -67,14 +67,22 @@ func runWatch(ctx context.Context, cfg *config.Config, c config.Cluster, serve h
 	if err != nil {
 		return fmt.Errorf("cluster %s: %w", c.Name, err)
 	}
-	cluster, err := kube.NewCluster(kube.ClusterOptions{Name: c.Name, Account: c.Account, Client: typed, Dynamic: dynamic, Log: log})
+	sizes := &watch.Sizes{}
+	cluster, err := kube.NewCluster(kube.ClusterOptions{
+		Name: c.Name, Account: c.Account, Client: typed, Dynamic: dynamic, Images: sizes.Tell, Log: log,
+	})
 	if err != nil {
 		return fmt.Errorf("cluster %s: %w", c.Name, err)
 	}
-	nothing, err := store.New(config.Store{}, nil) // the watcher lists instances; only launches use the store
+	nothing, err := store.New(config.Store{}, nil) // it lists instances; only launches use the offering memory
 	if err != nil {
 		return err
 	}
+	kept, err := store.New(cfg.Store, tel.Mongo())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = kept.Close(context.WithoutCancel(ctx)) }()
 	ec2, err := aws.New(ctx, aws.Options{
 		Accounts: cfg.Accounts, DescribeLag: cfg.DescribeLag, Store: nothing, Configure: tel.AWS(), Log: log,
 	})
@@ -115,6 +123,6 @@ func runWatch(ctx context.Context, cfg *config.Config, c config.Cluster, serve h
 	}
 	return watch.Run(ctx, watch.Options{
 		Cluster: cluster, Temporal: temporal, EC2: ec2, Accounts: accounts, Metrics: tel.Registry, Log: log,
-		Timing: watch.Timing{DescribeLag: cfg.DescribeLag},
+		Images: kept, Sizes: sizes, Timing: watch.Timing{DescribeLag: cfg.DescribeLag},
 	})
 }

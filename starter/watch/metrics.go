@@ -10,6 +10,7 @@ type metrics struct {
 	waiting prometheus.Gauge
 	told    prometheus.Histogram
 	bound   prometheus.Histogram
+	images  *prometheus.CounterVec // by result
 }
 
 func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error) {
@@ -36,6 +37,10 @@ func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error
 			Help:    "From the first sight of a batch's oldest pod until the Provisioner was signaled.",
 			Buckets: []float64{.1, .15, .2, .3, .5, .75, 1, 1.25, 1.5, 2, 5, 15, 60, 300},
 		}),
+		images: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "floe_watch_image_records_total", ConstLabels: of,
+			Help: "Records of what pods of a pool ran with, one for each window of ten minutes, by result: stored or error.",
+		}, []string{"result"}),
 		bound: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "floe_watch_first_sight_to_bound_seconds", ConstLabels: of,
 			Help:    "From the first sight of a batch's oldest pod until its last pod was bound or gone.",
@@ -45,7 +50,7 @@ func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.signals, m.batches, m.polls, m.waiting, m.told, m.bound} {
+	for _, c := range []prometheus.Collector{m.signals, m.batches, m.polls, m.waiting, m.told, m.bound, m.images} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

@@ -40,6 +40,9 @@ type Options struct {
 	// EC2 and the names of the Accounts in which the cluster has machines. Without accounts EC2 is not looked at.
 	EC2      EC2
 	Accounts []string
+	// Images is where it is kept what pods ran with, and Sizes what kubelets tell of those images; nil keeps nothing.
+	Images ImageStore
+	Sizes  *Sizes
 	// Metrics is where the watcher's metrics are registered; nil for nowhere.
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
@@ -63,6 +66,9 @@ type Timing struct {
 	EC2Fast, EC2Slow time.Duration
 	// Expect is how long after a demand machines are expected to appear in EC2. Default 1 min.
 	Expect time.Duration
+	// Images is how often windows of what pods ran with are stored, and ImageGrace how long after its end a window waits for
+	// pods whose images are still being pulled. Defaults 30 s and 5 min.
+	Images, ImageGrace time.Duration
 	// DescribeLag is how long EC2 may not show an instance that exists. Default 60 s.
 	DescribeLag time.Duration
 }
@@ -81,6 +87,8 @@ func (t Timing) withDefaults() Timing {
 		{&t.EC2Slow, 15 * time.Second},
 		{&t.Expect, time.Minute},
 		{&t.DescribeLag, time.Minute},
+		{&t.Images, 30 * time.Second},
+		{&t.ImageGrace, 5 * time.Minute},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.fallback
@@ -94,6 +102,9 @@ func (t Timing) withDefaults() Timing {
 func Run(ctx context.Context, o Options) error {
 	if o.Cluster == nil || o.Temporal == nil {
 		return errors.New("watch: a cluster and a Temporal client are needed")
+	}
+	if (o.Images == nil) != (o.Sizes == nil) {
+		return errors.New("watch: images are kept with their sizes, or not at all")
 	}
 	if len(o.Accounts) > 0 && o.EC2 == nil {
 		return errors.New("watch: accounts are named, but there is nothing to ask EC2 with")
@@ -120,6 +131,9 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	running.Go(func() { demand.run(ctx) })
 	running.Go(func() { nodes.run(ctx) })
+	if o.Images != nil {
+		running.Go(func() { newLedger(o.Cluster, o.Sizes, o.Images, o.Timing, metrics, log).run(ctx) })
+	}
 	for _, account := range o.Accounts {
 		running.Go(func() { instances.run(ctx, account, nodes.look) })
 	}
