@@ -29,6 +29,7 @@ var measures = []measure{
 	{"bursts", measureBursts},
 	{"signal", measureSignal},
 	{"hops", measureHops},
+	{"calls", measureCalls},
 	{"main-job", measureMainJob},
 	{"karpenter", measureRival},
 	{"size-50", measureSize(50)},
