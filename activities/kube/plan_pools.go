@@ -46,7 +46,7 @@ func (a *Activities) poolToPlan(ctx context.Context, c *Cluster, pool *Pool) pla
 		p.setProblem(words(err))
 		return p
 	}
-	p.view, p.region, p.BackOff = view, view.Region, view.BackOff
+	p.view, p.region, p.BackOff, p.Reclaims = view, view.Region, view.BackOff, view.Reclaims
 	if p.Problem != "" {
 		return p
 	}

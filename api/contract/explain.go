@@ -32,4 +32,7 @@ type Choice struct {
 	// USDPerHour in the cheapest of these zones; MoreUSDPerHour is how much more that is than the winner's.
 	USDPerHour     float64 `json:"usd_per_hour"`
 	MoreUSDPerHour float64 `json:"more_usd_per_hour,omitempty"`
+	// RiskUSDPerHour is what it is reckoned dearer than its price when choices are ranked, because spot machines of its
+	// kind are taken back: catalog.View.RiskedUSD.
+	RiskUSDPerHour float64 `json:"risk_usd_per_hour,omitempty"`
 }

@@ -156,9 +156,10 @@ func (p *plan) choices(parts []part, won, affords func(*lot) bool) []contract.Ch
 }
 
 func (p *plan) choice(l *lot, zones uint64) contract.Choice {
+	usd, premium := l.toPay(l.ct, zones)
 	c := contract.Choice{
 		Pool: l.pool.Name, InstanceType: l.typ.Name, CapacityType: capacityTypes[l.ct], Step: l.step + 1,
-		USDPerHour: l.cheapest(l.ct, zones),
+		USDPerHour: usd, RiskUSDPerHour: premium,
 	}
 	offer{zones}.each(func(_, zone int) { c.Zones = append(c.Zones, p.zones[zone]) })
 	return c

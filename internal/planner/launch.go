@@ -122,8 +122,10 @@ func (p *plan) launch(d *draft, slack map[*poolState]share) Launch {
 	types, of := p.alternatives(d, requests, slack[d.pool])
 	l := Launch{
 		Pool: d.pool.Name, Count: d.count, InstanceTypes: types, Zones: d.zones, CapacityTypes: d.types,
-		Requests: p.dims.list(requests), USDPerHour: d.price(), Classes: map[string]int{},
+		Requests: p.dims.list(requests), Classes: map[string]int{},
 	}
+	var premium float64
+	l.USDPerHour, premium = d.toPay(d.ct, d.bin.zones())
 	pods := 0
 	for _, b := range d.bins {
 		for range b.times {
@@ -136,7 +138,7 @@ func (p *plan) launch(d *draft, slack map[*poolState]share) Launch {
 			l.Machines = append(l.Machines, on)
 		}
 	}
-	l.Reason = p.launchWords(d, &l, pods, of) + preferenceWords(d.bins)
+	l.Reason = p.launchWords(d, &l, pods, of) + premiumWords(premium) + preferenceWords(d.bins)
 	return l
 }
 
@@ -263,6 +265,14 @@ func (p *plan) launchWords(d *draft, l *Launch, pods, of int) string {
 	return fmt.Sprintf("%s for %s%s: %s at $%.4f an hour (step %d, %s) is the best of %d types that hold %s",
 		plural(pods, "pod"), plural(l.Count, "machine"), where, d.typ.Name, l.USDPerHour, d.step+1,
 		capacityTypes[d.ct], of, p.words(holds))
+}
+
+// premiumWords says what a machine was reckoned dearer than its price; nothing where it was not.
+func premiumWords(premium float64) string {
+	if premium <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it was reckoned $%.4f dearer, because its like are taken back", premium)
 }
 
 // words says an amount: "7.2 CPU, 24Gi memory, 14 pods".

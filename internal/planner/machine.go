@@ -60,7 +60,8 @@ type machine struct {
 	avail  offer // everything that can be bought
 	fresh  offer // of that, what is not in back-off
 	steps  []uint64
-	price  [ctCount][]float64 // by zone
+	price  [ctCount][]float64 // by zone, with the premium for reclaims: what plans are made by
+	paid   [ctCount][]float64 // the same without the premium
 	labels [ctCount][]map[string]string
 }
 
@@ -71,6 +72,19 @@ func (m *machine) cheapest(ct int, zones uint64) float64 {
 		best = min(best, m.price[ct][bits.TrailingZeros64(z)])
 	}
 	return best
+}
+
+// toPay is the price, without any premium, of that offering of a set which is the cheapest with it, and the premium. The
+// set must not be empty.
+func (m *machine) toPay(ct int, zones uint64) (usd, premium float64) {
+	risked := m.cheapest(ct, zones)
+	usd = risked
+	offer{zones}.each(func(_, zone int) {
+		if m.price[ct][zone] == risked {
+			usd = min(usd, m.paid[ct][zone])
+		}
+	})
+	return usd, risked - usd
 }
 
 // nominal is what the machine counts against limits.
@@ -125,8 +139,9 @@ func (p *plan) addPools(pools []Pool) {
 func (p *plan) addMachine(s *poolState, c *catalog.Candidate) {
 	m := &machine{index: len(p.machines), pool: s, typ: c.Type, steps: make([]uint64, len(s.Spec.Fallback))}
 	for ct := range m.price {
-		m.price[ct] = make([]float64, len(p.zones))
+		m.price[ct], m.paid[ct] = make([]float64, len(p.zones)), make([]float64, len(p.zones))
 	}
+	view := catalog.View{Reclaims: s.Reclaims}
 	for _, o := range c.Overrides {
 		zone, found := slices.BinarySearch(p.zones, o.Zone)
 		ct := slices.Index(capacityTypes[:], o.CapacityType)
@@ -134,8 +149,8 @@ func (p *plan) addMachine(s *poolState, c *catalog.Candidate) {
 			continue
 		}
 		bit := uint64(1) << zone
-		if m.avail[ct]&bit == 0 || o.USDPerHour < m.price[ct][zone] {
-			m.price[ct][zone] = o.USDPerHour
+		if usd := view.RiskedUSD(o); m.avail[ct]&bit == 0 || usd < m.price[ct][zone] {
+			m.price[ct][zone], m.paid[ct][zone] = usd, o.USDPerHour
 		}
 		m.avail[ct] |= bit
 		if !s.BackOff[o.Offering].After(p.now) {

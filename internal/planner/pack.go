@@ -181,7 +181,7 @@ func (p *plan) shareWorth(lots []*lot, items []*item) []float64 {
 	for _, it := range items {
 		demand.add(it.class.req, int64(it.left))
 	}
-	each, _ := relax(lots, demand)
+	each, _ := relax(lots, demand, (*lot).risked)
 	for _, it := range items {
 		it.worth = 0
 		for i, w := range each {
@@ -323,17 +323,27 @@ func (p *plan) lowerBound() float64 {
 		if len(items) == 0 {
 			continue
 		}
-		_, usd := relax(useful(p.asked[i].lots, items), demand)
+		_, usd := relax(useful(p.asked[i].lots, items), demand, (*lot).paidLeast)
 		bound += usd
 	}
 	return bound
 }
 
-func relax(lots []*lot, demand vec) (worth []float64, usd float64) {
+// risked is what a lot costs with the premium for reclaims.
+func (l *lot) risked() float64 { return l.usd }
+
+// paidLeast is what a lot costs without any premium, in the cheapest of its zones.
+func (l *lot) paidLeast() float64 {
+	least := math.Inf(1)
+	offer{l.zones}.each(func(_, zone int) { least = min(least, l.paid[l.ct][zone]) })
+	return least
+}
+
+func relax(lots []*lot, demand vec, price func(*lot) float64) (worth []float64, usd float64) {
 	room := make([]vec, len(lots))
 	cost := make([]float64, len(lots))
 	for i, l := range lots {
-		room[i], cost[i] = l.room, l.usd
+		room[i], cost[i] = l.room, price(l)
 	}
 	return relaxation(demand, room, cost)
 }

@@ -182,7 +182,7 @@ func (b *buying) patternsPay() bool {
 	for i, it := range b.items {
 		demand.add(it.class.req, int64(b.start.left[i]))
 	}
-	_, bound := relax(b.lots, demand)
+	_, bound := relax(b.lots, demand, (*lot).risked)
 	return b.usd > bound*(1+minPatternGap)
 }
 

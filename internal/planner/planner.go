@@ -88,6 +88,9 @@ type Pool struct {
 	Problem    string
 	// BackOff is the offering memory (catalog.View.BackOff): offerings that are asked last. May be nil.
 	BackOff map[contract.Offering]time.Time
+	// Reclaims is the offering memory's word on how often spot machines are taken back (catalog.View.Reclaims): plans are
+	// made by catalog.View.RiskedUSD, and told by price. May be nil.
+	Reclaims map[contract.Offering]float64
 	// Used counts against the pool's limits: nominal cpu and memory of the machines in Nodes, and `nodes`. What the
 	// Ledger is to bring is added by the planner: a machine still open counts with the largest type that it may become.
 	Used corev1.ResourceList

@@ -89,6 +89,7 @@ func printWhy(w io.Writer, e *contract.Explanation) {
 	}
 	fmt.Fprintln(w)
 	var rows [][]string
+	header := []string{"", "POOL", "TYPE", "CAPACITY", "STEP", "ZONES", "$/H", "MORE"}
 	row := func(rank string, c *contract.Choice) {
 		more := ""
 		if e.Winner != nil && c != e.Winner {
@@ -97,6 +98,11 @@ func printWhy(w io.Writer, e *contract.Explanation) {
 		rows = append(rows, []string{
 			rank, c.Pool, c.InstanceType, string(c.CapacityType), strconv.Itoa(c.Step), strings.Join(c.Zones, ","), table.USD(c.USDPerHour), more,
 		})
+		if c.RiskUSDPerHour > 0 {
+			at := len(rows) - 1
+			rows[at] = append(rows[at], fmt.Sprintf("%+.4f", c.RiskUSDPerHour))
+			header = append(header[:8], "RECLAIMS")
+		}
 	}
 	next := "instead"
 	if e.Winner != nil {
@@ -108,7 +114,7 @@ func printWhy(w io.Writer, e *contract.Explanation) {
 	for i := range e.Next {
 		row(next, &e.Next[i])
 	}
-	table.Write(w, []string{"", "POOL", "TYPE", "CAPACITY", "STEP", "ZONES", "$/H", "MORE"}, rows)
+	table.Write(w, header, rows)
 	for _, pool := range e.Pools {
 		fmt.Fprintln(w, pool)
 	}
