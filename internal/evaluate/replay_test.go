@@ -87,8 +87,8 @@ func TestDrought(t *testing.T) {
 		refused float64
 		wait    float64
 	}{
-		// The first knock; then the return's, after the waits of 8, 16 and 24 minutes. On-demand comes in the next hop.
-		{Floe, 4, 2.35},
+		// The first knock; then the return's, after the waits of 12 and 24 minutes. On-demand comes in the next hop.
+		{Floe, 3, 2.35},
 		// The first knock; then consolidation's, once in five minutes and a validation. On-demand comes in the next loop,
 		// after 10 s.
 		{Karpenter, 11, 12},
@@ -106,15 +106,15 @@ func TestDrought(t *testing.T) {
 	}
 }
 
-// Spot is lost for ten minutes and comes back.
+// Spot is lost for a quarter of an hour and comes back.
 func TestReturn(t *testing.T) {
 	o := one()
 	o.For = 4 * time.Hour
-	loss := market(append(append(minutes(60, 1), minutes(10, 0)...), minutes(170, 1)...)...)
+	loss := market(append(append(minutes(60, 1), minutes(15, 0)...), minutes(165, 1)...)...)
 	f := figures(t, Floe, o, loss)
 	require.Equal(t, 2, f.Needs, "spot comes first, and what returns is not missed")
-	// The offering waits 8 minutes after the reclaim, is refused, and is asked again 16 minutes later: 14 minutes late.
-	require.InDelta(t, 14.5/(4*60), f.Regret, 0.01)
+	// The offering waits 12 minutes after the reclaim, is refused, and is asked again 24 minutes later: 21 minutes late.
+	require.InDelta(t, 21.0/(4*60), f.Regret, 0.01)
 	require.InDelta(t, 1, f.InterruptionsPerDay/6, 1e-9)
 
 	f = figures(t, Karpenter, o, loss)
@@ -122,11 +122,11 @@ func TestReturn(t *testing.T) {
 	require.Less(t, f.Regret, 6.0/(4*60), "Karpenter asks every five minutes")
 
 	f = figures(t, ClusterAutoscaler, o, loss)
-	require.InDelta(t, 170.0/(4*60), f.Regret, 0.01, "on-demand machines stay")
+	require.InDelta(t, 165.0/(4*60), f.Regret, 0.01, "on-demand machines stay")
 
 	f = figures(t, FixedReturn, o, loss)
 	require.Equal(t, 3, f.Needs, "the machine is drained before another is there")
-	require.InDelta(t, 112.0/(4*60), f.Regret, 0.02, "after two hours")
+	require.InDelta(t, 107.0/(4*60), f.Regret, 0.02, "after two hours")
 
 	f = figures(t, Oracle, o, loss)
 	require.Less(t, f.Regret, 0.01)

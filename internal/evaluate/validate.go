@@ -190,12 +190,12 @@ type Point struct {
 	Figures
 }
 
-// Curve is Floe's figures over the length of its waits, the longest three times the first as in the shipped rules: cost
+// Curve is Floe's figures over the length of its waits, the longest twice the first as in the shipped rules: cost
 // against refused calls.
 func Curve(traces []Trace, o Options) ([]Point, error) {
 	var points []Point
 	for base := 30 * time.Second; base <= 32*time.Minute; base *= 2 {
-		o.Rules.Base, o.Rules.Cap = base, 3*base
+		o.Rules.Base, o.Rules.Cap = base, 2*base
 		f, err := Replay(traces, []string{Floe}, o)
 		if err != nil {
 			return nil, err

@@ -50,7 +50,7 @@ func TestCurve(t *testing.T) {
 	first, last := points[0], points[len(points)-1]
 	require.Greater(t, first.RefusedPerHour, 2*last.RefusedPerHour)
 	require.Less(t, first.USDPerHour, last.USDPerHour)
-	require.Equal(t, Waits{30, 90}, first.Waits)
+	require.Equal(t, Waits{30, 60}, first.Waits)
 }
 
 func TestJudge(t *testing.T) {

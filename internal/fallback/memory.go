@@ -44,7 +44,7 @@ type Rules struct {
 // DefaultRules are the numbers that are shipped.
 func DefaultRules() Rules {
 	return Rules{
-		Base: 8 * time.Minute, Cap: 24 * time.Minute, Ride: 0.5, Lapse: 2 * time.Hour, ProbeFor: time.Minute,
+		Base: 12 * time.Minute, Cap: 24 * time.Minute, Ride: 0.5, Lapse: 2 * time.Hour, ProbeFor: time.Minute,
 		QuotaBase: 5 * time.Minute, QuotaCap: time.Hour,
 		Prior: 0.0002, PriorHours: 12, HalfLife: 6 * time.Hour, Stay: 2 * time.Hour,
 	}
