@@ -78,6 +78,7 @@ node through its life, as Temporal workflows that survive any crash and can be r
 		Example: `  floe demo                                     # all of it, on this machine
   floe pool apply -f pools.yaml
   floe plan                                     # what would be bought now, and why
+  floe why shop/web-7d4b9-x2x7k                 # one pod: where it stands, what is tried for it, what would help
   floe pool scale-up general --count 3 --wait
   floe node list -o yaml`,
 		Version:       version.String(),
@@ -91,7 +92,7 @@ node through its life, as Temporal workflows that survive any crash and can be r
 	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig file, instead of the configuration's")
 	a.flags = flags
 	root.AddCommand(
-		poolCommand(a), nodeCommand(a), planCommand(a), evaluateCommand(a),
+		poolCommand(a), nodeCommand(a), scaleUpCommand(a), planCommand(a), whyCommand(a), evaluateCommand(a),
 		watchCommand(a), simCommand(a), demoCommand(a), doctorCommand(a), versionCommand(a),
 	)
 	root.InitDefaultCompletionCmd()

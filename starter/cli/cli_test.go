@@ -18,6 +18,7 @@ import (
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/config"
+	"floe.dev/floe/starter/explain"
 	"floe.dev/floe/starter/fleet"
 	"floe.dev/floe/starter/plan"
 	"floe.dev/floe/starter/pools"
@@ -69,6 +70,8 @@ func TestWrongCommandLines(t *testing.T) {
 		"no cluster":        {[]string{"node", "list"}, ExitFailed, "name the cluster with --cluster"},
 		"no kubeconfig":     {[]string{"node", "list", "--cluster", "c", "--kubeconfig", "/none"}, ExitFailed, "name a kubeconfig with --kubeconfig"},
 		"hold that is over": {[]string{"node", "hold", "i-1", "--for", "-1h", "--cluster", "c"}, ExitUsage, "--for -1h0m0s is in the past"},
+		"step of a launch":  {[]string{"scaleup", "use-now", "scaleup/c/p/0", "0", "--cluster", "c"}, ExitUsage, `step "0": give its number, from 1`},
+		"held launch":       {[]string{"scaleup", "hold", "scaleup/c/p/0", "--for", "-1m", "--cluster", "c"}, ExitUsage, "--for -1m0s is in the past"},
 		"log format":        {[]string{"watch", "--log-format", "xml"}, ExitUsage, `log format "xml" is unknown`},
 		"scenario":          {[]string{"sim", "--scenario", "/none"}, ExitFailed, "/none"},
 	} {
@@ -242,6 +245,54 @@ VcpuLimitExceeded   main      eu-west-1   on-demand   c5.large,m5.large   2026-0
 
 not checked: the store: it does not answer
 `, out.String())
+}
+
+func TestAPodIsExplained(t *testing.T) {
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	var out bytes.Buffer
+	printAnswer(&out, explain.Answer{
+		Pod: "shop/web-0", State: explain.StateWaiting, Words: "it needs room: no node can take it", Scheduler: "0/3 nodes are available",
+		Plan: &contract.Explanation{Pod: "shop/web-0", Place: "one new machine", Pools: []string{"pool general: 5 types hold it"}},
+		Launches: []fleet.Launch{{Workflow: "scaleup/c/p-1/0", ScaleUpView: contract.ScaleUpView{
+			Phase: contract.ScaleUpExhausted, Count: 1, Reason: "the chain's end is reached with 0 of 1 machines",
+			Hops: []contract.Hop{{
+				Number: 1, CapacityType: v1alpha1.Spot, Asked: 1, Took: 12 * time.Millisecond, Ended: at,
+				Outcomes: []contract.Outcome{{Answer: contract.AnswerICE}},
+			}},
+			Notes: []string{"released by bob"},
+		}}},
+		Help: []string{"allow the family m6i (9 more offerings, from $0.0425/h)"}, Next: at, Trouble: "a launch is not filled",
+		Unchecked: []string{"node n: not found"},
+	})
+	require.Equal(t, `shop/web-0: it needs room: no node can take it
+the scheduler: 0/3 nodes are available
+
+A plan of now: shop/web-0: one new machine
+pool general: 5 types hold it
+
+Launch scaleup/c/p-1/0: exhausted, 0 of 1 machines
+
+HOP   STEP   CAPACITY   ASKED   GOT   TOOK   ANSWERS
+1     1      spot       1       0     12ms   1 insufficient-capacity
+
+it ended: the chain's end is reached with 0 of 1 machines
+- released by bob
+
+would help: allow the family m6i (9 more offerings, from $0.0425/h)
+
+trouble: a launch is not filled
+
+next plan: at 2026-07-01T12:00:00Z at the latest
+
+not checked: node n: not found
+`, out.String())
+
+	out.Reset()
+	printAnswer(&out, explain.Answer{Pod: "shop/web-0", Words: "it is bound to node n (Running)", Life: &contract.NodeView{
+		Pool: "general", ScaleUp: "scaleup/c/p-1/0", NodeState: contract.NodeState{Phase: contract.PhaseReady},
+		Instance: contract.Instance{ID: "i-1", InstanceType: "m5.large", Zone: "eu-west-1a", CapacityType: v1alpha1.Spot, USDPerHour: 0.05},
+	}})
+	require.Equal(t, "shop/web-0: it is bound to node n (Running)\nits node is i-1: spot m5.large in eu-west-1a at $0.0500/h, pool general, ready; launched by scaleup/c/p-1/0\n", out.String())
 }
 
 func TestNodesThatNobodyOwnsAreShown(t *testing.T) {

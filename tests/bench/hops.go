@@ -17,18 +17,21 @@ script: |
   at 0s * spot *: 0
 `
 
-// dryTypes are asked for one after the other: what a round has learned of one must not spare the next its hops.
-var dryTypes = []string{
-	"m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "r5.large", "r5.xlarge",
-}
+// dryFamilies are a chain's spot steps, and drySizes what of them a launch asks for, one after the other: a chain asks for
+// nothing twice, and what a round has learned must not spare the next its hops.
+var (
+	dryFamilies = []string{"m5", "r5", "m5a", "r5a", "c5a", "m6i", "c6i", "r6i", "m6a", "c6a", "r6a"}
+	drySizes    = []string{"large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge"}
+)
 
-// longPool is a pool whose chain has n spot steps before on-demand.
-func longPool(n int) string {
+// longPool is a pool whose chain has a spot step for each family before on-demand.
+func longPool() string {
 	var b strings.Builder
 	b.WriteString(strings.Split(burstPool, "  requirements:")[0])
-	b.WriteString("  requirements: [{key: floe.dev/instance-family, operator: In, values: [m5, c5, r5]}]\n  fallback:\n")
-	for range n {
-		b.WriteString("    - {capacityType: spot}\n")
+	const family = "{key: floe.dev/instance-family, operator: In, values: [%s]}"
+	fmt.Fprintf(&b, "  requirements: ["+family+"]\n  fallback:\n", strings.Join(dryFamilies, ", "))
+	for _, f := range dryFamilies {
+		fmt.Fprintf(&b, "    - {capacityType: spot, requirements: ["+family+"]}\n", f)
 	}
 	b.WriteString("    - {capacityType: on-demand}\n")
 	return b.String()
@@ -36,17 +39,21 @@ func longPool(n int) string {
 
 // measureHops: a chain of twelve steps of which the last alone has capacity; from one answer to the next call.
 func measureHops(ctx context.Context, t *table) error {
-	const steps = 11
-	h, err := build(ctx, dry, unlimited, longPool(steps))
+	steps := len(dryFamilies)
+	h, err := build(ctx, dry, unlimited, longPool())
 	if err != nil {
 		return err
 	}
 	defer h.close()
 	var gaps []time.Duration
-	for i := range t.rounds(len(dryTypes)) {
+	for i := range t.rounds(len(drySizes)) {
+		types := make([]string, steps)
+		for k, family := range dryFamilies {
+			types[k] = family + "." + drySizes[i]
+		}
 		id := fmt.Sprintf("scaleup/%s/bench/%d", h.Cluster, i)
 		run, err := h.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: contract.TaskQueue},
-			contract.WorkflowScaleUp, contract.ScaleUpInput{Cluster: h.Cluster, Pool: "general", Count: 1, InstanceTypes: dryTypes[i : i+1]})
+			contract.WorkflowScaleUp, contract.ScaleUpInput{Cluster: h.Cluster, Pool: "general", Count: 1, InstanceTypes: types})
 		if err != nil {
 			return err
 		}
