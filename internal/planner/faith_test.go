@@ -82,6 +82,15 @@ func TestADaemonSetWhosePortIsTakenTakesNoRoom(t *testing.T) {
 	require.Len(t, Plan(s).OnNodes["n"], 1)
 }
 
+func TestStandbyMachinesAreNoRoom(t *testing.T) {
+	p := pool(t, view("m5"), "general")
+	n := node(p, "n", "m5.large", testZones[0])
+	s := Snapshot{Pods: many(1, "a", cpuMem("200m", "1Gi"), tolerating(v1alpha1.TaintStandby)), Pools: []Pool{p}, Nodes: []Node{n}}
+	require.Len(t, Plan(s).OnNodes["n"], 1)
+	s.Nodes[0].Taints = []corev1.Taint{{Key: v1alpha1.TaintStandby, Effect: corev1.TaintEffectNoSchedule}}
+	require.Equal(t, 1, machines(Plan(s)))
+}
+
 func TestADaemonSetThatHasNoRoomTakesNone(t *testing.T) {
 	p := pool(t, view("m5"), "general")
 	s := Snapshot{Pods: many(1, "a", cpuMem("200m", "1Gi")), Pools: []Pool{p}, Nodes: []Node{

@@ -62,7 +62,10 @@ func (p *plan) addNodes(nodes []Node, ledger []contract.LedgerEntry) {
 		return cmp.Or(cmp.Compare(btoi(a.InFlight), btoi(b.InFlight)), strings.Compare(a.Name, b.Name))
 	})
 	for i := range nodes {
-		p.addNode(&nodeState{Node: &nodes[i]})
+		// A standby machine is no room, not even for pods that tolerate everything: it is frozen, or about to be.
+		if !slices.ContainsFunc(nodes[i].Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintStandby }) {
+			p.addNode(&nodeState{Node: &nodes[i]})
+		}
 	}
 	ledger = slices.Clone(ledger)
 	slices.SortFunc(ledger, func(a, b contract.LedgerEntry) int { return strings.Compare(a.ScaleUp, b.ScaleUp) })
