@@ -353,10 +353,3 @@ func Events(outcomes []contract.Outcome, at time.Time) []Event {
 func ProbeID(o contract.Offering, since time.Time) string {
 	return "probe/" + o.Key() + "/" + since.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 }
-
-// BackOff folds events to the offerings that are to be left alone at now, and until when.
-func BackOff(events []Event, now time.Time) map[contract.Offering]time.Time {
-	var m Memory
-	m.Learn(events...)
-	return m.Known(now).BackOff
-}
