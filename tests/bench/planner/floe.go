@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"syscall"
 	"time"
 
@@ -16,6 +17,8 @@ type outcome struct {
 	nodes    int
 	unplaced int
 	usd      float64 // per hour
+	// allocated is how much memory was asked for in all, in bytes: more than was held at a time.
+	allocated uint64
 	// bound and classes are told by Floe alone.
 	bound   float64
 	classes int
@@ -26,16 +29,23 @@ func (c *benchCase) floe() outcome {
 	p := planner.Pool{NodePool: c.pool}
 	p.Candidates, p.Rejected, p.Problem = catalog.Candidates(c.pool, c.view)
 	s := planner.Snapshot{Pods: c.pods, Pools: []planner.Pool{p}}
-	used, begin := cpuTime(), time.Now()
+	memory, used, begin := allocated(), cpuTime(), time.Now()
 	r := planner.Plan(s)
 	o := outcome{
 		took: time.Since(begin), cpu: cpuTime() - used, unplaced: len(r.Unplaced), usd: r.USDPerHour,
-		bound: r.LowerBoundUSDPerHour, classes: r.Classes,
+		allocated: allocated() - memory, bound: r.LowerBoundUSDPerHour, classes: r.Classes,
 	}
 	for _, l := range r.Launches {
 		o.nodes += l.Count
 	}
 	return o
+}
+
+// allocated is how much memory the process has asked for since it began, in bytes.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
 
 // cpuTime is what the process has used of its CPUs: on a busy machine the ratio of it says more than that of the time

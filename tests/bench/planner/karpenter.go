@@ -43,9 +43,12 @@ func (c *benchCase) karpenter(ctx context.Context) (outcome, error) {
 	}
 	s := provisioning.NewScheduler(ctx, client, pools, cluster, nil, topology, types, nil,
 		events.NewRecorder(&record.FakeRecorder{}), clock.RealClock{}, nil, nil, provisioning.NumConcurrentReconciles(reconciles))
-	used, begin := cpuTime(), time.Now()
+	memory, used, begin := allocated(), cpuTime(), time.Now()
 	results, err := s.Solve(ctx, c.pods)
-	o := outcome{took: time.Since(begin), cpu: cpuTime() - used, nodes: len(results.NewNodeClaims), unplaced: len(results.PodErrors)}
+	o := outcome{
+		took: time.Since(begin), cpu: cpuTime() - used, allocated: allocated() - memory,
+		nodes: len(results.NewNodeClaims), unplaced: len(results.PodErrors),
+	}
 	if err != nil {
 		return o, err
 	}

@@ -44,23 +44,23 @@ type table struct {
 func newTable(w io.Writer) *table {
 	fmt.Fprintf(w, "%s %s/%s, GOMAXPROCS %d. Ours is Floe's planner, theirs Karpenter v1.14.1's scheduler.\n\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
-	fmt.Fprintln(w, "| case | pods (classes) | pods/s ours | theirs | ratio | ratio of CPU time | nodes ours | theirs | $/h ours | theirs | lower bound | ours above it | theirs |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "| case | pods (classes) | pods/s ours | theirs | ratio | ratio of CPU time | MB allocated ours | theirs | nodes ours | theirs | $/h ours | theirs | lower bound | ours above it | theirs |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
 	return &table{w: w, measured: map[string]bool{}}
 }
 
 func (t *table) add(c *benchCase, ours, theirs outcome) {
 	n := float64(len(c.pods))
 	ratio := theirs.took.Seconds() / ours.took.Seconds()
-	fmt.Fprintf(t.w, "| %s | %d (%d) | %.0f | %.0f | %.0f | %.0f | %d | %d | %.3f | %.3f | %.3f | %.1f %% | %.1f %% |\n",
+	fmt.Fprintf(t.w, "| %s | %d (%d) | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %d | %d | %.3f | %.3f | %.3f | %.1f %% | %.1f %% |\n",
 		c.name, len(c.pods), ours.classes, n/ours.took.Seconds(), n/theirs.took.Seconds(), ratio,
-		theirs.cpu.Seconds()/ours.cpu.Seconds(), ours.nodes, theirs.nodes,
+		theirs.cpu.Seconds()/ours.cpu.Seconds(), float64(ours.allocated)/1e6, float64(theirs.allocated)/1e6, ours.nodes, theirs.nodes,
 		ours.usd, theirs.usd, ours.bound, above(ours.usd, ours.bound), above(theirs.usd, ours.bound))
 	if c.left > 0 {
-		fmt.Fprintf(t.w, "| | %d more fit no type | | | | | | | | | | | |\n", c.left)
+		fmt.Fprintf(t.w, "| | %d more fit no type | | | | | | | | | | | | | |\n", c.left)
 	}
 	if ours.unplaced+theirs.unplaced > 0 {
-		fmt.Fprintf(t.w, "| | without a place: %d ours, %d theirs | | | | | | | | | | | |\n", ours.unplaced, theirs.unplaced)
+		fmt.Fprintf(t.w, "| | without a place: %d ours, %d theirs | | | | | | | | | | | | | |\n", ours.unplaced, theirs.unplaced)
 	}
 	if c.name == "diverse 5000, 400 made-up types" {
 		t.ratio = ratio
