@@ -46,7 +46,13 @@ describeLag: 500ms
 // newWorld starts everything. script is what goes wrong in the simulated AWS, one event a line.
 func newWorld(t *testing.T, script string) *world {
 	t.Helper()
-	scenario := quickBoot
+	return newWorldOf(t, "", script)
+}
+
+// newWorldOf is newWorld with more to say of the simulated AWS: lines of a scenario.
+func newWorldOf(t *testing.T, scenario, script string) *world {
+	t.Helper()
+	scenario = quickBoot + scenario + "\n"
 	if script != "" {
 		scenario += "script: |\n  " + script + "\n"
 	}
