@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,11 @@ func TestIAMPoliciesChangeOnlyWhatIsFloes(t *testing.T) {
 				if strings.HasPrefix(verb, "Describe") || strings.HasPrefix(verb, "Get") {
 					continue
 				}
+				if service, _, _ := strings.Cut(action, ":"); service == "sqs" {
+					require.Equal(t, many{"arn:aws:sqs:*:*:floe-*"}, s.Resource, "%s: other queues are none of Floe's", action)
+					require.NotEqual(t, "SendMessage", verb)
+					continue
+				}
 				require.Equalf(t, "worker", name, "%s: the watcher only looks", action)
 				for _, resource := range s.Resource {
 					require.NotEqualf(t, "*", resource, "%s: %s", s.Sid, action)
@@ -85,8 +91,12 @@ func rulesOf(t *testing.T, data []byte) []rbacv1.PolicyRule {
 	return nil
 }
 
-func TestTheWatchersRoleOnlyLooks(t *testing.T) {
+func TestTheWatchersRoleOnlyLooksAndCordons(t *testing.T) {
 	for _, rule := range rulesOf(t, WatcherRBAC) {
+		if slices.Equal(rule.Resources, []string{"nodes"}) {
+			require.Equal(t, []string{"patch"}, rule.Verbs)
+			continue
+		}
 		require.Subset(t, []string{"get", "list", "watch"}, rule.Verbs)
 	}
 }

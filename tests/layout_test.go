@@ -31,7 +31,7 @@ type pkg struct {
 func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module) }
 
 // pure packages decide: no I/O, no clock, no globals.
-var pure = []string{"internal/planner", "internal/fallback", "internal/lifecycle", "internal/catalog", "internal/ledger", "internal/sweep", "internal/audit", "internal/disruption", "internal/standby", "internal/images", "internal/evaluate"}
+var pure = []string{"internal/planner", "internal/fallback", "internal/lifecycle", "internal/catalog", "internal/ledger", "internal/sweep", "internal/audit", "internal/disruption", "internal/standby", "internal/images", "internal/evaluate", "internal/reclaim"}
 
 // field libraries are what pure packages may use beside the standard library: Kubernetes' types and its own rules for
 // them (component-helpers' functions take a klog.Logger), and numbers.
@@ -58,6 +58,7 @@ var rules = []struct {
 	{"internal/standby", slices.Concat([]string{"api"}, pure)},
 	{"internal/images", slices.Concat([]string{"api"}, pure)},
 	{"internal/disruption", slices.Concat([]string{"api"}, pure)},
+	{"internal/reclaim", slices.Concat([]string{"api"}, pure)},
 	{"activities", slices.Concat([]string{"api", "internal/config", "internal/telemetry"}, pure)},
 	{"workflows", slices.Concat([]string{"api", "activities"}, pure)},
 	{"internal/testbed/toolchain", nil},

@@ -63,8 +63,9 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			contract.ActivityProve:         p.kube.Prove,
 			contract.ActivityOpenNode:      p.kube.OpenNode,
 
-			contract.ActivityFind:       p.sweep.Find,
-			contract.ActivityRepair:     p.sweep.Repair,
+			contract.ActivityUnmark: p.kube.Unmark,
+			contract.ActivityFind:   p.sweep.Find,
+			contract.ActivityRepair: p.sweep.Repair,
 		}})
 	}
 
@@ -75,7 +76,7 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 		contract.ClassTerminate: {contract.ActivityTerminate: p.aws.Terminate},
 		contract.ClassRead: {
 			contract.ActivityDescribe: p.aws.Describe, contract.ActivityAwaitState: p.aws.AwaitState,
-			contract.ActivityLook: p.sweep.Look,
+			contract.ActivityConfirmReclaim: p.aws.ConfirmReclaim, contract.ActivityLook: p.sweep.Look,
 		},
 	}
 	for _, account := range cfg.Accounts {

@@ -44,9 +44,11 @@ var (
 	readNodeActivity   = define(contract.ActivityReadNode, kubeActivities.ReadNode)
 	drainActivity      = define(contract.ActivityDrain, kubeActivities.Drain)
 	deleteNodeActivity = defineVoid(contract.ActivityDeleteNode, kubeActivities.DeleteNode)
+	unmarkActivity     = defineVoid(contract.ActivityUnmark, kubeActivities.Unmark)
 	launchActivity     = define(contract.ActivityLaunch, awsActivities.Launch)
 	terminateActivity  = define(contract.ActivityTerminate, awsActivities.Terminate)
 	describeActivity   = define(contract.ActivityDescribe, awsActivities.Describe)
+	confirmActivity    = define(contract.ActivityConfirmReclaim, awsActivities.ConfirmReclaim)
 	putNodeActivity    = defineVoid(contract.ActivityPutNode, storeActivities.PutNode)
 	startNodesActivity = defineVoid(contract.ActivityStartNodes, nodeActivities.Start)
 	putHopsActivity    = defineVoid(contract.ActivityPutHops, storeActivities.PutHops)
@@ -58,6 +60,7 @@ var (
 	lastWordsActivity  = define(contract.ActivityReadLastWords, kubeActivities.ReadLastWords)
 	proveActivity      = define(contract.ActivityProve, kubeActivities.Prove)
 	openNodeActivity   = defineVoid(contract.ActivityOpenNode, kubeActivities.OpenNode)
+	putReclaimActivity = defineVoid(contract.ActivityPutReclaim, storeActivities.PutReclaim)
 )
 
 func (c call[I, O]) start(ctx workflow.Context, o workflow.ActivityOptions, in I) workflow.Future {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/reclaim"
 )
 
 // scaleUpDetails is a ScaleUp's current details: markdown for the UI.
@@ -84,6 +85,12 @@ func nodeDetails(v contract.NodeView) string {
 	if v.Standby != nil {
 		b.WriteString("\n\n" + standbyWords(*v.Standby))
 	}
+	if v.Reclaim != nil {
+		b.WriteString("\n\n" + reclaim.Verdict(*v.Reclaim))
+		for _, r := range v.Reclaim.Asking {
+			sayf(&b, "\n\nEC2 is being asked whether a notice (%s) is true: %s.", r.Source, reclaim.Reason(r))
+		}
+	}
 	if v.Reason != "" {
 		b.WriteString("\n\nIt leaves because " + v.Reason + ".")
 	}
@@ -92,6 +99,29 @@ func nodeDetails(v contract.NodeView) string {
 	}
 	for _, note := range v.Notes {
 		b.WriteString("\n- " + note)
+	}
+	return b.String()
+}
+
+// drainDetails are a Drain's details once it is over: what became of each pod.
+func drainDetails(in contract.DrainInput, r contract.DrainResult) string {
+	var b strings.Builder
+	sayf(&b, "Node `%s` is drained: %d pods evicted, %d deleted past the deadline.", in.Node, r.Evicted, r.Deleted)
+	switch {
+	case r.Gone:
+		b.WriteString(" The Node was gone.")
+	case r.Left > 0:
+		sayf(&b, " %d have not gone.", r.Left)
+	}
+	if r.Volumes > 0 {
+		sayf(&b, " %d volumes are still attached.", r.Volumes)
+	}
+	if len(r.Pods) == 0 {
+		return b.String()
+	}
+	b.WriteString("\n\n| pod | what became of it | at | evictions refused |\n|---|---|---|---|\n")
+	for _, p := range r.Pods {
+		sayf(&b, "| `%s` | %s | %s | %d |\n", p.Pod, p.What, p.At.UTC().Format(time.TimeOnly), p.Refused)
 	}
 	return b.String()
 }

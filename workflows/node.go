@@ -29,8 +29,8 @@ type node struct {
 	state contract.NodeState
 	info  *workflow.Info
 
-	observed, force workflow.ReceiveChannel
-	asked           []askedBySignal
+	observed, reclaims, force workflow.ReceiveChannel
+	asked                     []askedBySignal
 
 	forced bool
 	turns  int
@@ -39,6 +39,9 @@ type node struct {
 	record recorder
 	saved  contract.Phase // phase of the last record
 	told   []workflow.Future
+
+	confirming []confirming // what EC2 is being asked
+	learning   int          // writes to the offering memory under way
 }
 
 const (
@@ -79,6 +82,7 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 		return workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
 	}
 	n.observed = signal(contract.SignalObserved, "What the watcher saw of the Node or of the instance.")
+	n.reclaims = signal(contract.SignalReclaim, `AWS takes the machine back, or may: {"kind": "interruption", "source": "…"}`)
 	for _, o := range operations {
 		n.asked = append(n.asked, askedBySignal{o.kind, signal(o.kind, o.description+": "+o.payload)})
 	}
@@ -117,6 +121,7 @@ func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 	n.save(ctx) // an adopted node may be past its first phase in a moment
 	for {
 		n.hear(ctx)
+		n.confirm(ctx)
 		step := lifecycle.Next(n.state, workflow.Now(ctx), n.registerBy())
 		n.enter(ctx, step)
 		n.save(ctx)
@@ -125,13 +130,15 @@ func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 			return n.leave(ctx, step)
 		case step.Act == lifecycle.Register:
 			n.register(ctx)
+		case step.Act == lifecycle.Unmark:
+			n.unmark(ctx)
 		case n.state.Operation != nil:
 			n.operate(ctx)
 		case n.madeForStandby(ctx):
 			n.state.Operation = &contract.Operation{Kind: contract.SignalHibernate, Tier: n.in.Tier, Reason: "it was made ready for the pool's standby"}
 		case step.Phase == contract.PhaseInitialized && len(lifecycle.Blocking(n.state)) == 0:
 			continue // on to ready
-		case n.full() && n.record.idle() && workflow.AllHandlersFinished(ctx):
+		case n.full() && n.idle() && workflow.AllHandlersFinished(ctx):
 			next := n.in
 			next.State = &n.state
 			return nil, workflow.NewContinueAsNewError(ctx, contract.WorkflowNode, next)
@@ -149,7 +156,7 @@ func (n *node) wait(ctx workflow.Context) error {
 	n.describe(ctx)
 	n.look.at(ctx, n.nextLook(ctx))
 	err := workflow.Await(ctx, func() bool {
-		return n.heard() || n.state.Operation != nil || n.look.fired() || (n.full() && n.record.idle() && workflow.AllHandlersFinished(ctx))
+		return n.heard() || n.answered() || n.state.Operation != nil || n.look.fired() || (n.full() && n.idle() && workflow.AllHandlersFinished(ctx))
 	})
 	if err == nil && n.look.fired() && !n.unrecorded(ctx) {
 		n.lookAgain(ctx)
@@ -226,7 +233,7 @@ func (n *node) pause(ctx workflow.Context) {
 	n.describe(ctx)
 	_, _ = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout: lifecycle.Backoff(n.looks), TimerOptions: workflow.TimerOptions{Summary: "try again"},
-	}, n.heard)
+	}, func() bool { return n.heard() || n.answered() })
 }
 
 // lookAgain reads the Node and the instance, for a signal may have been missed.
@@ -275,7 +282,7 @@ func (n *node) registerBy() time.Time {
 }
 
 func (n *node) heard() bool {
-	return n.observed.Len() > 0 || n.force.Len() > 0 ||
+	return n.observed.Len() > 0 || n.reclaims.Len() > 0 || n.force.Len() > 0 ||
 		slices.ContainsFunc(n.asked, func(a askedBySignal) bool { return a.channel.Len() > 0 })
 }
 
@@ -290,6 +297,7 @@ func (n *node) hear(ctx workflow.Context) {
 			n.observe(o)
 		}
 	})
+	n.hearReclaims(ctx)
 	for _, a := range n.asked {
 		drain(a.channel, func(op contract.Operation) { n.ask(ctx, a.kind, op) })
 	}

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -18,11 +19,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 		op = *n.state.Operation
 	}
 	if step.Act == lifecycle.Leave {
-		if n.state.Node != nil && n.state.Node.Exists {
-			if _, err := n.drained(ctx, op); err != nil {
-				n.remember("The drain failed: " + words(err))
-			}
-		}
+		n.empty(ctx, op)
 		n.terminate(ctx)
 	}
 	n.awaitGone(ctx)
@@ -45,11 +42,25 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 	}
 	// Canceled from here on, it waits all the same: all else is done, and nobody would write this node's end after it.
 	detached, _ := workflow.NewDisconnectedContext(ctx)
-	if err := workflow.Await(detached, n.record.idle); err != nil {
+	if err := workflow.Await(detached, func() bool { return n.record.idle() && n.learning == 0 }); err != nil {
 		return nil, err
 	}
 	view := n.view()
 	return &view, nil
+}
+
+// empty drains the node. A reclaim that is heard meanwhile and leaves less time has it done anew, by then.
+func (n *node) empty(ctx workflow.Context, op contract.Operation) {
+	for n.state.Node != nil && n.state.Node.Exists {
+		_, err := n.drained(ctx, op)
+		if errors.Is(err, errPreempted) {
+			continue
+		}
+		if err != nil {
+			n.remember("The drain failed: " + words(err))
+		}
+		return
+	}
 }
 
 func (n *node) terminate(ctx workflow.Context) {

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -9,6 +10,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/ledger"
+	"floe.dev/floe/internal/reclaim"
 )
 
 // operation is something that a Node may be asked to do, by update or by signal.
@@ -139,6 +141,9 @@ func (n *node) over(op contract.Operation) {
 func (n *node) drain(ctx workflow.Context) {
 	op := *n.state.Operation
 	result, err := n.drained(ctx, op)
+	if errors.Is(err, errPreempted) {
+		return // the node leaves; whoever asked is answered when it has
+	}
 	note := fmt.Sprintf("Drained by request (%s): %d pods evicted, %d deleted.", op.Reason, result.Evicted, result.Deleted)
 	if err != nil {
 		note = fmt.Sprintf("A drain by request (%s) failed: %s", op.Reason, words(err))
@@ -148,24 +153,44 @@ func (n *node) drain(ctx workflow.Context) {
 	n.over(op) // else a terminate came meanwhile
 }
 
+// errPreempted ends a drain because a reclaim leaves less time than it has.
+var errPreempted = errors.New("the machine is taken back before")
+
 // drained runs a Drain as a child, so that it shows as its own story.
 func (n *node) drained(ctx workflow.Context, op contract.Operation) (contract.DrainResult, error) {
 	n.state.Drains++
 	n.describe(ctx)
-	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+	in := contract.DrainInput{
+		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, UID: n.state.Node.UID,
+		Instance: n.in.Instance.ID, Reason: op.Reason, Deadline: op.Deadline,
+	}
+	if r := n.state.Reclaim; r.Leaves() {
+		in.Reclaim, in.End, in.Reason = true, r.Deadline, reclaim.Reason(r.Reclaim)
+	}
+	ctx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: contract.DrainID(n.in.Cluster, n.in.Instance.ID, n.state.Drains), TaskQueue: contract.TaskQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
-		StaticSummary:         "drain " + n.state.Node.Name + ": " + op.Reason,
+		StaticSummary:         "drain " + n.state.Node.Name + ": " + in.Reason,
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			keyword(contract.AttributeCluster, n.in.Cluster), keyword(contract.AttributePool, n.in.Pool),
 			keyword(contract.AttributeInstance, n.in.Instance.ID)),
-	})
+	}), contract.WorkflowDrain, in)
+	for !child.IsReady() {
+		err := workflow.Await(ctx, func() bool { return child.IsReady() || n.reclaims.Len() > 0 || n.answered() })
+		if err != nil {
+			break
+		}
+		n.hearReclaims(ctx)
+		n.confirm(ctx)
+		if !child.IsReady() && n.tighter(in) {
+			return contract.DrainResult{}, errPreempted
+		}
+	}
 	var result contract.DrainResult
-	err := workflow.ExecuteChildWorkflow(child, contract.WorkflowDrain, contract.DrainInput{
-		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, UID: n.state.Node.UID,
-		Instance: n.in.Instance.ID, Reason: op.Reason, Deadline: op.Deadline,
-	}).Get(ctx, &result)
+	err := child.Get(ctx, &result)
 	return result, err
 }
 

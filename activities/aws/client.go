@@ -12,6 +12,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
@@ -33,6 +34,8 @@ type account struct {
 	cfg         config.Account
 	ec2         *ec2.Client
 	ssm         *ssm.Client
+	sqs         *sqs.Client
+	sts         *sts.Client
 	credentials awssdk.CredentialsProvider
 	log         *slog.Logger
 
@@ -44,6 +47,8 @@ type account struct {
 	starts     *batcher[contract.StartAnswer]
 	stops      *batcher[contract.StopResult]
 	hibernates *batcher[contract.StopResult]
+
+	spotRequests *batcher[word]
 }
 
 func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.Config), log *slog.Logger) (*account, error) {
@@ -74,6 +79,8 @@ func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.
 		budget:      newBudget(cfg),
 		ec2:         ec2.NewFromConfig(sdk),
 		ssm:         ssm.NewFromConfig(sdk),
+		sqs:         sqs.NewFromConfig(sdk),
+		sts:         sts.NewFromConfig(sdk),
 		credentials: sdk.Credentials,
 		log:         log.With("account", cfg.Name, "region", cfg.Region),
 	}
@@ -84,6 +91,7 @@ func newAccount(ctx context.Context, cfg config.Account, configure func(*awssdk.
 	acc.starts = newBatcher(mostStarted, asking, acc.due("StartInstances"), acc.start)
 	acc.stops = newBatcher(mostStopped, ending, acc.due("StopInstances"), acc.stopper(false))
 	acc.hibernates = newBatcher(mostStopped, ending, acc.due("StopInstances"), acc.stopper(true))
+	acc.spotRequests = newBatcher(mostDescribed, asking, acc.due("DescribeSpotInstanceRequests"), acc.spotWords)
 	return acc, nil
 }
 

@@ -20,6 +20,7 @@ import (
 const (
 	managerRegister = "floe-register" // a pool's labels, taints and annotations on its Nodes
 	managerDrain    = "floe-drain"    // the cordon of a Node that leaves
+	managerReclaim  = "floe-reclaim"  // the cordon of a Node whose machine AWS takes back, or may
 	managerNominate = "floe-nominate" // the Node that a pod was bought room on
 	managerStandby  = "floe-standby"  // what closes a standby machine's Node, by merges: see change
 )
@@ -30,13 +31,15 @@ type wanted struct {
 	labels, annotations map[string]string
 	taints              []corev1.Taint
 	cordon              bool
+	// release asks for the cordon that this manager put on to come off; one that somebody else put on too stays.
+	release bool
 }
 
 // met reports whether a Node has it all.
 func (w wanted) met(node *corev1.Node) bool {
 	return holds(node.Labels, w.labels) && holds(node.Annotations, w.annotations) &&
 		slices.EqualFunc(node.Spec.Taints, w.taints, func(a, b corev1.Taint) bool { return a.ToString() == b.ToString() }) &&
-		(node.Spec.Unschedulable || !w.cordon)
+		(node.Spec.Unschedulable || !w.cordon) && !(node.Spec.Unschedulable && w.release)
 }
 
 func holds(have, want map[string]string) bool {

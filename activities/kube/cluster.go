@@ -26,8 +26,9 @@ import (
 
 // Names of the indexes.
 const (
-	podsByNode      = "node"
-	nodesByInstance = "instance"
+	podsByNode        = "node"
+	nodesByInstance   = "instance"
+	attachmentsByNode = "node"
 )
 
 // ClusterOptions are what a Cluster is made of.
@@ -48,7 +49,7 @@ type ClusterOptions struct {
 }
 
 // Cluster is one Kubernetes cluster as informers see it: pods that have not ended, nodes, NodePools and, for planning,
-// daemonsets, namespaces, claims, volumes, storage classes and CSINodes. There is one of it in a process for each
+// daemonsets, namespaces, claims, volumes, storage classes, CSINodes and VolumeAttachments. There is one of it in a process for each
 // cluster; nothing of it lists on a hot path.
 type Cluster struct {
 	name    string
@@ -59,7 +60,7 @@ type Cluster struct {
 
 	pods, nodes, pools cache.SharedIndexInformer
 	// nil where the cluster is not for planning
-	daemonSets, namespaces, claims, volumes, storageClasses, csiNodes cache.SharedIndexInformer
+	daemonSets, namespaces, claims, volumes, storageClasses, csiNodes, attachments cache.SharedIndexInformer
 
 	changed  notifier // by node name: a pod of the node changed
 	moved    notifier // by node name: the Node changed
@@ -96,8 +97,9 @@ func NewCluster(o ClusterOptions) (*Cluster, error) {
 		c.volumes = coreinformers.NewPersistentVolumeInformer(o.Client, 0, cache.Indexers{})
 		c.storageClasses = storageinformers.NewStorageClassInformer(o.Client, 0, cache.Indexers{})
 		c.csiNodes = storageinformers.NewCSINodeInformer(o.Client, 0, cache.Indexers{})
+		c.attachments = storageinformers.NewVolumeAttachmentInformer(o.Client, 0, cache.Indexers{attachmentsByNode: indexAttachmentByNode})
 		transforms[c.daemonSets], transforms[c.namespaces] = slimDaemonSet, slimNamespace
-		for _, informer := range []cache.SharedIndexInformer{c.claims, c.volumes, c.storageClasses, c.csiNodes} {
+		for _, informer := range []cache.SharedIndexInformer{c.claims, c.volumes, c.storageClasses, c.csiNodes, c.attachments} {
 			transforms[informer] = slimAny
 		}
 	}
@@ -171,7 +173,7 @@ func (c *Cluster) informers() map[string]cache.SharedIndexInformer {
 	if c.daemonSets != nil {
 		all["daemonsets"], all["namespaces"] = c.daemonSets, c.namespaces
 		all["persistentvolumeclaims"], all["persistentvolumes"] = c.claims, c.volumes
-		all["storageclasses"], all["csinodes"] = c.storageClasses, c.csiNodes
+		all["storageclasses"], all["csinodes"], all["volumeattachments"] = c.storageClasses, c.csiNodes, c.attachments
 	}
 	return all
 }

@@ -2,16 +2,15 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/reclaim"
 )
 
 const (
@@ -24,13 +23,17 @@ const (
 	lookAgain = 5 * time.Second
 )
 
-// errNodeReplaced ends a drain whose Node has gone, or has another UID: there is nothing left to drain.
-var errNodeReplaced = errors.New("the Node is gone")
-
 // Drain empties a Node: it cordons and taints it (floe.dev/leaving), evicts its pods through the eviction API, which
 // keeps PodDisruptionBudgets, and at the deadline deletes those that are left, each with its own grace period but at
-// least a second. Pods of daemonsets, mirror pods and pods that have ended stay. It ends when no other pod is left, or
-// when deleted pods have not gone long after their grace period (Left counts them).
+// least a second. Pods of daemonsets, mirror pods and pods that have ended stay. It ends when no other pod is left and
+// their volumes are detached, or when deleted pods have not gone long after their grace period (Left counts them).
+//
+// Pods of higher priority go first: theirs is the most of the time that is left, and their replacements come to the
+// scheduler first.
+//
+// Where AWS takes the machine (Reclaim, and End where the time is known), the taint floe.dev/reclaim=leaving has plans count the pods before the first is
+// evicted; budgets are kept until the pool's reclaimMargin before the machine's end, no pod is given more grace than
+// there is time for, and nothing is waited for beyond the last moment.
 //
 // It beats its heart with what it has done, and may be started again at any point: deadlines count from when the
 // activity was first scheduled, and a pod is evicted only while it is not going already.
@@ -45,26 +48,22 @@ func (a *Activities) Drain(ctx context.Context, in contract.DrainInput) (contrac
 	if in.Node == "" {
 		return contract.DrainResult{}, invalid("node: is empty; name the Node to drain")
 	}
-	d := &drain{cluster: c, in: in, now: a.now, deadline: in.Deadline, tried: map[string]attempt{}}
+	d := &drain{cluster: c, in: in, now: a.now, tried: map[string]attempt{}}
 	if activity.HasHeartbeatDetails(ctx) {
 		// What cannot be read is an older Floe's: the drain starts from what it sees, only the counts are lost.
 		_ = activity.GetHeartbeatDetails(ctx, &d.done)
 	}
-	if d.deadline.IsZero() {
-		timeout := DrainTimeout
-		if pool, ok := c.cachedPool(in.Pool); ok && pool.Spec.Disruption.DrainTimeout != nil {
-			timeout = pool.Spec.Disruption.DrainTimeout.Duration
-		}
-		d.deadline = activity.GetInfo(ctx).ScheduledTime.Add(timeout)
-	}
+	d.setTimes(activity.GetInfo(ctx).ScheduledTime)
 	if err := d.cordon(ctx); err != nil {
-		if errors.Is(err, errNodeReplaced) {
+		if Gone(err) {
 			d.done.Gone = true
 			return d.done, nil
 		}
 		return d.done, err
 	}
-	err = d.run(ctx)
+	if err = d.run(ctx); err == nil {
+		err = d.awaitDetached(ctx)
+	}
 	return d.done, err
 }
 
@@ -73,9 +72,39 @@ type drain struct {
 	cluster  *Cluster
 	in       contract.DrainInput
 	now      func() time.Time
-	deadline time.Time
+	deadline time.Time // of budgets
+	end      time.Time // of the machine; zero where nobody takes it
 	done     contract.DrainResult
 	tried    map[string]attempt // by pod UID
+}
+
+// setTimes works out until when budgets are kept. began is when the drain was first asked for, so that another attempt
+// has no more time. What is announced for a day far off is no reason to hurry: the pool's drainTimeout holds.
+func (d *drain) setTimes(began time.Time) {
+	timeout, margin := DrainTimeout, reclaim.DefaultMargin
+	if pool, ok := d.cluster.cachedPool(d.in.Pool); ok {
+		if t := pool.Spec.Disruption.DrainTimeout; t != nil {
+			timeout = t.Duration
+		}
+		if m := pool.Spec.Disruption.ReclaimMargin; m != nil {
+			margin = m.Duration
+		}
+	}
+	d.deadline, d.end = d.in.Deadline, d.in.End
+	if d.deadline.IsZero() && (d.end.IsZero() || d.end.Sub(began) > reclaim.Warning) {
+		d.deadline = began.Add(timeout)
+	}
+	if !d.end.IsZero() {
+		d.deadline = reclaim.Earlier(d.deadline, reclaim.EvictUntil(d.end, margin))
+	}
+}
+
+// lastMoment is when the drain is over, whatever is left; zero where the machine stays as long as it takes.
+func (d *drain) lastMoment() time.Time {
+	if d.end.IsZero() {
+		return time.Time{}
+	}
+	return d.end.Add(-reclaim.LastMoment)
 }
 
 // cordon keeps new pods away. The taint says why, to people and to whoever tolerates cordons.
@@ -84,13 +113,12 @@ func (d *drain) cordon(ctx context.Context) error {
 		if d.in.UID != "" && string(node.UID) != d.in.UID {
 			return wanted{}, errNodeReplaced
 		}
-		leaving := corev1.Taint{Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}
-		return wanted{cordon: true, taints: withTaints(node.Spec.Taints, []corev1.Taint{leaving})}, nil
+		taints := []corev1.Taint{{Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}}
+		if d.in.Reclaim {
+			taints = append(taints, reclaimTaint(true))
+		}
+		return wanted{cordon: true, taints: withTaints(node.Spec.Taints, taints)}, nil
 	})
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.Type() == contract.ErrNodeNotFound {
-		return errNodeReplaced
-	}
 	return err
 }
 
@@ -110,6 +138,10 @@ func (d *drain) run(ctx context.Context) error {
 				d.done.Left = 0
 				return nil
 			}
+		}
+		if last := d.lastMoment(); !last.IsZero() && !d.now().Before(last) {
+			d.done.Left = len(left)
+			return nil
 		}
 		wait, err := d.push(ctx, left)
 		if err != nil {

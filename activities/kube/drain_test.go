@@ -77,6 +77,12 @@ func drainN1(deadline time.Duration) contract.DrainInput {
 	return contract.DrainInput{Cluster: "demo", Pool: "api", Node: "n1", UID: "uid-n1", Instance: "i-1", Deadline: time.Now().Add(deadline)}
 }
 
+// counts is a result without the pods one by one.
+func counts(r contract.DrainResult) contract.DrainResult {
+	r.Pods = nil
+	return r
+}
+
 func multipleBudgets() error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: "more than one"}}
 }
@@ -98,7 +104,18 @@ func TestDrain(t *testing.T) {
 
 	result, err := w.drainNow(t, drainN1(time.Hour))
 	require.NoError(t, err)
-	require.Equal(t, contract.DrainResult{Evicted: 3}, result)
+	require.Equal(t, contract.DrainResult{Evicted: 3}, counts(result))
+	what := map[string]contract.DrainedPod{}
+	for _, p := range result.Pods {
+		require.NotZero(t, p.At)
+		p.At = time.Time{}
+		what[p.Pod] = p
+	}
+	require.Equal(t, map[string]contract.DrainedPod{
+		"default/plain":   {Pod: "default/plain", What: "evicted"},
+		"default/budget":  {Pod: "default/budget", What: "evicted", Refused: 1},
+		"default/budgets": {Pod: "default/budgets", What: "evicted", Refused: 2},
+	}, what)
 
 	node := w.nodeNow(t, "n1")
 	require.True(t, node.Spec.Unschedulable)
@@ -138,7 +155,7 @@ func TestDrainDeletesPastTheDeadline(t *testing.T) {
 			w.evictor(map[string][]error{"held": refused})
 			result, err := w.drainNow(t, drainN1(50*time.Millisecond))
 			require.NoError(t, err)
-			require.Equal(t, contract.DrainResult{Deleted: 1}, result)
+			require.Equal(t, contract.DrainResult{Deleted: 1}, counts(result))
 			for _, action := range w.client.Actions() {
 				if d, ok := action.(clienttesting.DeleteActionImpl); ok {
 					require.Equal(t, tc.want, *d.DeleteOptions.GracePeriodSeconds)

@@ -56,3 +56,12 @@ func (c *Cluster) classify(verb, resource string, err error) error {
 	}
 	return unavailable(fmt.Errorf("cluster %s: %s %s: %w", c.name, verb, resource, err))
 }
+
+// errNodeReplaced says that a Node has gone, or has another UID.
+var errNodeReplaced = errors.New("the Node is gone")
+
+// Gone reports whether an error says that there is no such Node any more.
+func Gone(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.Is(err, errNodeReplaced) || errors.As(err, &app) && app.Type() == contract.ErrNodeNotFound
+}

@@ -1,17 +1,24 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
+
+	"floe.dev/floe/api/contract"
+	"floe.dev/floe/internal/reclaim"
 )
 
 const (
@@ -42,14 +49,15 @@ func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duratio
 	var mu sync.Mutex // over d.tried and d.done
 	var group errgroup.Group
 	group.SetLimit(evictionsAtOnce)
-	for _, pod := range pods {
+	for _, pod := range inOrder(pods) {
 		mu.Lock()
 		t := d.tried[string(pod.UID)]
 		mu.Unlock()
-		if pod.DeletionTimestamp != nil || t.gone || t.deleted || !late && now.Before(t.next) {
+		if t.gone || t.deleted || !late && now.Before(t.next) || pod.DeletionTimestamp != nil && !(late && d.tooLong(pod)) {
 			continue
 		}
 		group.Go(func() error {
+			before := t.refused
 			t, evicted, err := d.see(ctx, pod, t, late)
 			mu.Lock()
 			defer mu.Unlock()
@@ -57,9 +65,15 @@ func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duratio
 			switch {
 			case evicted && late:
 				d.done.Deleted++
+				d.tell(pod, "deleted past the deadline", before)
 			case evicted:
 				d.done.Evicted++
+				d.tell(pod, "evicted", before)
+			case t.refused > before:
+				d.tell(pod, "waits for its budget", t.refused)
 			}
+			// A node has hundreds of pods at most, but an API server in trouble may take seconds for each.
+			activity.RecordHeartbeat(ctx, d.done)
 			return err
 		})
 	}
@@ -67,6 +81,28 @@ func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duratio
 		return 0, err
 	}
 	return d.nextLook(pods, d.now()), nil
+}
+
+// inOrder is pods by priority, the highest first; of equals that one first which wants more time to end.
+func inOrder(pods []*corev1.Pod) []*corev1.Pod {
+	sorted := slices.Clone(pods)
+	slices.SortStableFunc(sorted, func(a, b *corev1.Pod) int {
+		return cmp.Or(cmp.Compare(schedulinghelper.PodPriority(b), schedulinghelper.PodPriority(a)), cmp.Compare(ownGrace(b), ownGrace(a)))
+	})
+	return sorted
+}
+
+// tooLong reports whether a pod that is going would still be there when AWS takes the machine.
+func (d *drain) tooLong(pod *corev1.Pod) bool {
+	return !d.end.IsZero() && pod.DeletionTimestamp.After(d.lastMoment())
+}
+
+// tell notes what became of a pod, the latest last, and forgets the earliest where there are too many.
+func (d *drain) tell(pod *corev1.Pod, what string, refused int) {
+	now := contract.DrainedPod{Pod: pod.Namespace + "/" + pod.Name, What: what, At: d.now(), Refused: refused}
+	pods := slices.DeleteFunc(d.done.Pods, func(p contract.DrainedPod) bool { return p.Pod == now.Pod })
+	pods = append(pods, now)
+	d.done.Pods = pods[max(0, len(pods)-contract.MostDrained):]
 }
 
 // see evicts one pod, or deletes it. A refusal that only time heals is no error.
@@ -103,7 +139,7 @@ func (d *drain) evictPod(ctx context.Context, pod *corev1.Pod) error {
 	defer cancel()
 	err := d.cluster.client.PolicyV1().Evictions(pod.Namespace).Evict(bounded, &policyv1.Eviction{
 		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace},
-		DeleteOptions: &metav1.DeleteOptions{Preconditions: uidIs(string(pod.UID))},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: uidIs(string(pod.UID)), GracePeriodSeconds: d.shorter(pod)},
 	})
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return apierrors.NewTimeoutError("eviction of "+pod.Namespace+"/"+pod.Name, 0)
@@ -124,17 +160,40 @@ func mustWait(err error) bool {
 		apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
-// deletePod deletes a pod past the deadline, with its own grace period but at least a second: none at all would take
-// the pod out of the API server while its containers still run.
+// deletePod deletes a pod past the deadline, with its own grace period or what is left of the machine's time, but at
+// least a second: none at all would take the pod out of the API server while its containers still run.
 func (d *drain) deletePod(ctx context.Context, pod *corev1.Pod) error {
-	grace := int64(corev1.DefaultTerminationGracePeriodSeconds)
-	if own := pod.Spec.TerminationGracePeriodSeconds; own != nil {
-		grace = *own
+	grace := d.shorter(pod)
+	if grace == nil {
+		seconds := max(int64(ownGrace(pod)/time.Second), 1)
+		grace = &seconds
 	}
-	grace = max(grace, 1)
 	return d.cluster.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: &grace, Preconditions: uidIs(string(pod.UID)),
+		GracePeriodSeconds: grace, Preconditions: uidIs(string(pod.UID)),
 	})
+}
+
+// shorter is the grace period, in seconds, of a pod whose own is longer than the machine lasts; nil where it may have its
+// own.
+func (d *drain) shorter(pod *corev1.Pod) *int64 {
+	if d.end.IsZero() {
+		return nil
+	}
+	own := ownGrace(pod)
+	grace := reclaim.Grace(own, d.end, d.now())
+	if grace >= own {
+		return nil
+	}
+	seconds := int64(grace / time.Second)
+	return &seconds
+}
+
+// ownGrace is a pod's grace period.
+func ownGrace(pod *corev1.Pod) time.Duration {
+	if own := pod.Spec.TerminationGracePeriodSeconds; own != nil {
+		return time.Duration(*own) * time.Second
+	}
+	return corev1.DefaultTerminationGracePeriodSeconds * time.Second
 }
 
 // nextLook is how long until something is to be done: a retry, the deadline, a pod that is given up, or a heartbeat.
@@ -146,6 +205,7 @@ func (d *drain) nextLook(pods []*corev1.Pod, now time.Time) time.Duration {
 		}
 	}
 	sooner(d.deadline)
+	sooner(d.lastMoment())
 	for _, pod := range pods {
 		if pod.DeletionTimestamp != nil {
 			sooner(pod.DeletionTimestamp.Add(lastWait + time.Second))

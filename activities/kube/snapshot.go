@@ -51,6 +51,12 @@ func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now t
 				seen = append(seen, id)
 			}
 		}
+		if Leaves(node) {
+			// Its pods need room as if they waited already, and it has none for anybody. Nor does it count against its
+			// pool's limits: what takes its place would have to wait until it is gone.
+			s.Pods = append(s.Pods, moving(c.podsOn(node.Name))...)
+			continue
+		}
 		if n, ok := nodeOf(node, l, byName, now); ok {
 			n.Pods = c.podsOn(node.Name)
 			n.AttachLimits = attach[node.Name]

@@ -70,6 +70,8 @@ type NodeState struct {
 	Hold *Hold `json:"hold,omitempty"`
 	// Standby is its part in the pool's standby; nil where it never had any.
 	Standby *Frozen `json:"standby,omitempty"`
+	// Reclaim is what was heard of AWS's taking the machine back; nil where nothing was.
+	Reclaim *ReclaimState `json:"reclaim,omitempty"`
 	// Reason the node leaves or left.
 	Reason  string `json:"reason,omitempty"`
 	Trouble string `json:"trouble,omitempty"`
@@ -231,6 +233,11 @@ type DrainInput struct {
 	Instance string    `json:"instance"`
 	Reason   string    `json:"reason"`
 	Deadline time.Time `json:"deadline,omitzero"` // zero: the pool's drainTimeout from now
+	// Reclaim says that AWS takes the machine: plans count its pods as needing room before the first is evicted.
+	Reclaim bool `json:"reclaim,omitempty"`
+	// End is when the machine itself goes; zero where nobody takes it. Budgets end the pool's reclaimMargin before it at
+	// the latest.
+	End time.Time `json:"end,omitzero"`
 }
 
 // DrainResult says what a drain did.
@@ -240,6 +247,23 @@ type DrainResult struct {
 	// Left counts pods that were deleted and have not gone long after their grace period: their kubelet is dead.
 	Left int  `json:"left,omitempty"`
 	Gone bool `json:"gone,omitempty"` // the Node was gone, or another had its name
+	// Pods are what became of each, the latest MostDrained of them.
+	Pods []DrainedPod `json:"pods,omitempty"`
+	// Volumes that were still attached when the wait for them was over.
+	Volumes int `json:"volumes,omitempty"`
+}
+
+// MostDrained is how many pods of a drain are told one by one.
+const MostDrained = 40
+
+// DrainedPod is what became of one pod in a drain.
+type DrainedPod struct {
+	Pod string `json:"pod"` // namespace/name
+	// What happened last, in words: "evicted", "waits for its budget", "deleted past the deadline".
+	What string    `json:"what"`
+	At   time.Time `json:"at"`
+	// Refused counts the evictions refused.
+	Refused int `json:"refused,omitempty"`
 }
 
 // DeleteNodeInput asks to delete a Node object, if it is still the one with that UID.

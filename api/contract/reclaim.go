@@ -47,27 +47,32 @@ type Reclaim struct {
 	Stay bool `json:"stay,omitempty"`
 }
 
-// ReclaimState is what a Node knows of its machine's being taken back: all notices heard, as one.
+// ReclaimState is what a Node knows of its machine's being taken back: all notices heard, as one. The Reclaim is the one
+// that counts: the most urgent that EC2 has confirmed or that could not be asked about, with the earliest deadline of all
+// these; where there is none, the last one refuted.
 type ReclaimState struct {
 	Reclaim
+	// Verdict on the Reclaim; empty where none has been given yet.
 	Verdict ReclaimVerdict `json:"verdict,omitempty"`
 	// Why are EC2's words for the verdict, or what kept them away.
 	Why string `json:"why,omitempty"`
 	// Decided is when the verdict came, by the workflow's clock.
 	Decided time.Time `json:"decided,omitzero"`
+	// Asking are the notices that EC2 is being asked about, one a kind at most, the most urgent first.
+	Asking []Reclaim `json:"asking,omitempty"`
 	// Notices counts the different notices heard.
 	Notices int `json:"notices"`
-	// Uncordon says that the mark on the Node is still to be taken off.
-	Uncordon bool `json:"uncordon,omitempty"`
+	// Unmark says that the mark of a refuted notice is still to be taken off the Node.
+	Unmark bool `json:"unmark,omitempty"`
+}
+
+// Stands reports whether a notice is taken for true.
+func (r *ReclaimState) Stands() bool {
+	return r != nil && (r.Verdict == ReclaimConfirmed || r.Verdict == ReclaimUnanswered)
 }
 
 // Leaves reports whether the pods have to go because of it.
-func (r *ReclaimState) Leaves() bool {
-	return r != nil && !r.Stay && (r.Verdict == ReclaimConfirmed || r.Verdict == ReclaimUnanswered)
-}
-
-// Open reports whether EC2 is still to be asked about it.
-func (r *ReclaimState) Open() bool { return r != nil && r.Verdict == "" }
+func (r *ReclaimState) Leaves() bool { return r.Stands() && !r.Stay }
 
 // ConfirmReclaimInput asks EC2 whether a notice is true.
 type ConfirmReclaimInput struct {

@@ -19,7 +19,9 @@ const (
 	DefaultDrainTimeout        = 15 * time.Minute
 	DefaultReturnAfter         = 2 * time.Hour
 	// DefaultBudget is the disruption budget of a pool that names none.
-	DefaultBudget = "10%"
+	DefaultBudget        = "10%"
+	DefaultRebalance     = RebalanceIgnore
+	DefaultReclaimMargin = 15 * time.Second
 )
 
 // SetDefaults fills empty fields with what they stand for. The API server fills most of them from the CRD; whoever reads
@@ -43,6 +45,10 @@ func SetDefaults(pool *NodePool) {
 	setDuration(&spec.Disruption.EmptyAfter, DefaultEmptyAfter)
 	setDuration(&spec.Disruption.Stabilization, DefaultStabilization)
 	setDuration(&spec.Disruption.DrainTimeout, DefaultDrainTimeout)
+	setDuration(&spec.Disruption.ReclaimMargin, DefaultReclaimMargin)
+	if spec.Disruption.Rebalance == "" {
+		spec.Disruption.Rebalance = DefaultRebalance
+	}
 	setDuration(&spec.Disruption.ReturnAfter, DefaultReturnAfter)
 	if len(spec.Disruption.Budgets) == 0 {
 		spec.Disruption.Budgets = []DisruptionBudget{{Nodes: DefaultBudget}}

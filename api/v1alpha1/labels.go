@@ -43,6 +43,17 @@ const (
 	TaintStandby = "floe.dev/standby"
 	// TaintLeaving marks nodes that are being drained. Effect NoSchedule.
 	TaintLeaving = "floe.dev/leaving"
+	// TaintReclaim marks nodes whose machine AWS takes back, or may: its value is ReclaimNoticed or ReclaimLeaving. Effect
+	// NoSchedule.
+	TaintReclaim = "floe.dev/reclaim"
+)
+
+// Values of TaintReclaim.
+const (
+	// ReclaimNoticed: a notice was heard, and EC2 is being asked whether it is true.
+	ReclaimNoticed = "noticed"
+	// ReclaimLeaving: the machine goes, so its pods need room elsewhere.
+	ReclaimLeaving = "leaving"
 )
 
 // AnnotationDoNotDisrupt, "true" on a pod or a node, forbids every voluntary disruption of it.

@@ -291,6 +291,21 @@ type Disruption struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	DrainTimeout *metav1.Duration `json:"drainTimeout,omitempty"`
+	// Rebalance says what to do where EC2 recommends to leave a spot machine: ignore; pre-spin, which cordons the node and
+	// buys room for its pods, and leaves them where they are until the interruption comes; or drain, which moves them too,
+	// within drainTimeout. EC2 can't be asked whether a recommendation is true: who can send to the queue can cause what is
+	// chosen here.
+	// +optional
+	// +kubebuilder:default=ignore
+	Rebalance RebalancePolicy `json:"rebalance,omitempty"`
+	// ReclaimMargin is how long before EC2 takes a spot machine those pods are deleted that a PodDisruptionBudget still
+	// holds, with the grace that is left; until then budgets are kept.
+	// +optional
+	// +kubebuilder:default="15s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	ReclaimMargin *metav1.Duration `json:"reclaimMargin,omitempty"`
 }
 
 // DisruptionReason says why a node is to leave voluntarily.
@@ -368,6 +383,18 @@ type DisruptionBudget struct {
 	// +kubebuilder:validation:MaxLength=64
 	TimeZone string `json:"timeZone,omitempty"`
 }
+
+// RebalancePolicy is what to do on EC2's rebalance recommendations.
+//
+// +kubebuilder:validation:Enum=ignore;pre-spin;drain
+type RebalancePolicy string
+
+// The rebalance policies.
+const (
+	RebalanceIgnore  RebalancePolicy = "ignore"
+	RebalancePreSpin RebalancePolicy = "pre-spin"
+	RebalanceDrain   RebalancePolicy = "drain"
+)
 
 // Headroom is capacity held by placeholder pods of low priority.
 type Headroom struct {

@@ -26,6 +26,9 @@ const (
 // minHedge is the least spec.hedgeAfter: sooner than that a healthy answer may not be there.
 const minHedge = time.Second
 
+// maxReclaimMargin is all the time that a spot interruption's notice gives.
+const maxReclaimMargin = 2 * time.Minute
+
 var (
 	templateID      = regexp.MustCompile(`^lt-[0-9a-f]{8,32}$`)
 	templateVersion = regexp.MustCompile(`^(\$Latest|\$Default|[1-9][0-9]*)$`)
@@ -149,6 +152,14 @@ func validateTimes(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList) 
 	}
 	if d := spec.Disruption.ExpireAfter; d != nil && d.Duration <= 0 {
 		errs = append(errs, field.Invalid(disruption.Child("expireAfter"), d.Duration.String(), "want more than zero, such as 720h, or leave it out: nodes do not expire then"))
+	}
+	if m := spec.Disruption.ReclaimMargin; m != nil && (m.Duration < 0 || m.Duration > maxReclaimMargin) {
+		errs = append(errs, field.Invalid(disruption.Child("reclaimMargin"), m.Duration.String(), "want 0s to 2m: EC2's notice is two minutes"))
+	}
+	switch r := spec.Disruption.Rebalance; r {
+	case "", RebalanceIgnore, RebalancePreSpin, RebalanceDrain:
+	default:
+		errs = append(errs, field.NotSupported(disruption.Child("rebalance"), r, []RebalancePolicy{RebalanceIgnore, RebalancePreSpin, RebalanceDrain}))
 	}
 	return errs
 }

@@ -54,6 +54,9 @@ type Account struct {
 	Role string `koanf:"role"`
 	// Endpoint replaces AWS's own endpoints, for every service. Empty means AWS's.
 	Endpoint string `koanf:"endpoint"`
+	// InterruptionQueue is the SQS queue, by its URL or its name, that EventBridge sends EC2's warnings to: see
+	// docs/leaving.md. Empty means that none is read: machines that EC2 takes back are noticed when they are gone.
+	InterruptionQueue string `koanf:"interruptionQueue"`
 	// Rates override the calls per second of API classes: see Rate.
 	Rates map[contract.APIClass]float64 `koanf:"rates"`
 }

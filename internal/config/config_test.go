@@ -22,7 +22,7 @@ clusters:
   - {name: demo, kubeconfig: /tmp/demo.kubeconfig, account: main}
   - {name: other, kubeconfig: /tmp/other.kubeconfig, account: us}
 accounts:
-  - {name: main, region: eu-west-1, role: "arn:aws:iam::123456789012:role/floe", rates: {launch: 3}}
+  - {name: main, region: eu-west-1, role: "arn:aws:iam::123456789012:role/floe", interruptionQueue: floe-events, rates: {launch: 3}}
   - {name: us, region: us-gov-west-1, endpoint: "http://127.0.0.1:4566"}
 store: {uri: "mongodb://floe:secret@127.0.0.1:27017", database: nodes, retention: {nodes: 0, plans: 48h}}
 temporal: {address: "127.0.0.1:7233", namespace: default, ui: "http://127.0.0.1:8233"}
@@ -49,7 +49,7 @@ func TestLoadFile(t *testing.T) {
 		},
 		Accounts: []config.Account{
 			{
-				Name: "main", Region: "eu-west-1", Role: "arn:aws:iam::123456789012:role/floe",
+				Name: "main", Region: "eu-west-1", Role: "arn:aws:iam::123456789012:role/floe", InterruptionQueue: "floe-events",
 				Rates: map[contract.APIClass]float64{contract.ClassLaunch: 3},
 			},
 			{Name: "us", Region: "us-gov-west-1", Endpoint: "http://127.0.0.1:4566"},
@@ -105,7 +105,7 @@ func TestDefaults(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for name, tc := range map[string]struct{ yaml, want string }{
 		"unknown at the top":    {"clutsers: []", "clutsers: unknown field; the fields here are clusters, accounts, store, temporal, describeLag"},
-		"unknown in a list":     {"accounts: [{name: main, region: eu-west-1, regoin: x}]", "accounts[0].regoin: unknown field; the fields here are name, region, role, endpoint, rates"},
+		"unknown in a list":     {"accounts: [{name: main, region: eu-west-1, regoin: x}]", "accounts[0].regoin: unknown field; the fields here are name, region, role, endpoint, interruptionQueue, rates"},
 		"unknown in an object":  {"store: {url: x}", "store.url: unknown field; the fields here are uri, database, retention"},
 		"unknown below":         {"store: {retention: {nods: 1h}}", "store.retention.nods: unknown field; the fields here are nodes, plans, hops, offerings, events"},
 		"retention, no unit":    {"store: {retention: {plans: 720}}", "store.retention.plans: 720ns is too short: give at least 24h, with the unit, or 0 to keep for ever"},
@@ -122,6 +122,8 @@ func TestMistakes(t *testing.T) {
 		"region":                {"accounts: [{name: a, region: ireland}]", `accounts[0].region: "ireland" is no AWS region: give one such as eu-west-1`},
 		"role":                  {"accounts: [{name: a, region: eu-west-1, role: floe}]", `accounts[0].role: "floe" is not the ARN of an IAM role`},
 		"endpoint":              {"accounts: [{name: a, region: eu-west-1, endpoint: '127.0.0.1:1'}]", "accounts[0].endpoint"},
+		"queue":                 {"accounts: [{name: a, region: eu-west-1, interruptionQueue: my.queue}]", `accounts[0].interruptionQueue: "my.queue" is no name of an SQS queue: give one such as floe-events, or its URL`},
+		"queue's address":       {"accounts: [{name: a, region: eu-west-1, interruptionQueue: 'sqs://x'}]", `accounts[0].interruptionQueue: "sqs://x" is no http or https URL`},
 		"temporal's pages":      {"temporal: {ui: '127.0.0.1:8233'}", `temporal.ui: "127.0.0.1:8233" is no http or https URL: give one such as http://127.0.0.1:8233`},
 		"rate":                  {"accounts: [{name: a, region: eu-west-1, rates: {launch: 0}}]", "accounts[0].rates.launch"},
 		"rate of no class":      {"accounts: [{name: a, region: eu-west-1, rates: {lunch: 1}}]", "accounts[0].rates.lunch: unknown API class"},

@@ -142,7 +142,7 @@ func decode(k *koanf.Koanf) (*Config, error) {
 var fields = map[string][]string{
 	"":                {"clusters", "accounts", "store", "temporal", "describeLag"},
 	"clusters":        {"name", "kubeconfig", "account"},
-	"accounts":        {"name", "region", "role", "endpoint", "rates"},
+	"accounts":        {"name", "region", "role", "endpoint", "interruptionQueue", "rates"},
 	"store":           {"uri", "database", "retention"},
 	"store.retention": {"nodes", "plans", "hops", "offerings", "events", "images"},
 	"temporal":        {"address", "namespace", "profile", "ui"},

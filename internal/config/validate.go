@@ -18,7 +18,10 @@ var (
 	nameOf = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_-]{0,62}$`)
 	// regionOf matches AWS's region codes: us-east-1, us-gov-west-1, ap-southeast-5.
 	regionOf = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
-	roleOf   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`)
+	// queueOf is what SQS takes for a standard queue's name
+	// (docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html).
+	queueOf = regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`)
+	roleOf  = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`)
 )
 
 const nameRule = "letters, digits, - and _, at most 63, the first a letter or digit"
@@ -69,6 +72,11 @@ func (a Account) validate(p *problems, path string) {
 		p.add("%s.role: %q is not the ARN of an IAM role: give arn:aws:iam::123456789012:role/NAME, or leave it out", path, a.Role)
 	}
 	p.page(path+".endpoint", a.Endpoint, "http://127.0.0.1:4566")
+	if q := a.InterruptionQueue; strings.Contains(q, "://") {
+		p.page(path+".interruptionQueue", q, "https://sqs.eu-west-1.amazonaws.com/123456789012/floe-events")
+	} else if q != "" && !queueOf.MatchString(q) {
+		p.add("%s.interruptionQueue: %q is no name of an SQS queue: give one such as floe-events, or its URL", path, q)
+	}
 	for class, rate := range a.Rates {
 		if !slices.Contains(contract.APIClasses, class) {
 			p.add("%s.rates.%s: unknown API class; the classes are %v", path, class, contract.APIClasses)

@@ -9,6 +9,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/reclaim"
 )
 
 // Act is what a Node workflow has to do next.
@@ -22,6 +23,8 @@ const (
 	Register Act = "register"
 	// Leave: drain where there is something to drain, terminate, delete the Node.
 	Leave Act = "leave"
+	// Unmark takes the mark of a reclaim that is refuted off the Node.
+	Unmark Act = "unmark"
 	// Close: the machine is gone; delete the Node and end.
 	Close Act = "close"
 )
@@ -69,6 +72,9 @@ func Next(s contract.NodeState, now, registerBy time.Time) Step {
 	if s.Phase == contract.PhaseTerminating {
 		return Step{contract.PhaseTerminating, Leave, s.Reason}
 	}
+	if s.Reclaim.Leaves() {
+		return Step{contract.PhaseTerminating, Leave, reclaim.Reason(s.Reclaim.Reclaim)}
+	}
 	if s.Operation != nil && s.Operation.Kind == contract.SignalTerminate {
 		return Step{contract.PhaseTerminating, Leave, either(s.Operation.Reason, "asked to terminate")}
 	}
@@ -82,6 +88,8 @@ func Next(s contract.NodeState, now, registerBy time.Time) Step {
 		return Step{s.Phase, Wait, ""}
 	case !s.Node.Exists:
 		return Step{contract.PhaseTerminating, Leave, "its Node was deleted"}
+	case s.Reclaim != nil && s.Reclaim.Unmark:
+		return Step{s.Phase, Unmark, ""}
 	}
 	return living(s)
 }

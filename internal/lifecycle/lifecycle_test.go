@@ -96,6 +96,41 @@ func TestNext(t *testing.T) {
 			start,
 			Step{contract.PhaseReady, Wait, ""},
 		},
+		"taken back": {
+			contract.NodeState{Phase: contract.PhaseReady, Node: node(true, true), Reclaim: &contract.ReclaimState{
+				Reclaim: contract.Reclaim{Kind: contract.ReclaimInterruption, Deadline: deadline}, Verdict: contract.ReclaimConfirmed,
+			}, Operation: &contract.Operation{Kind: "drain", Reason: "maintenance"}},
+			start,
+			Step{contract.PhaseTerminating, Leave, "EC2 takes the spot machine back at 2026-01-01T12:15:00Z"},
+		},
+		"taken back before its Node came": {
+			contract.NodeState{Phase: contract.PhaseLaunching, Reclaim: &contract.ReclaimState{
+				Reclaim: contract.Reclaim{Kind: contract.ReclaimInterruption}, Verdict: contract.ReclaimUnanswered,
+			}},
+			start,
+			Step{contract.PhaseTerminating, Leave, "EC2 takes the spot machine back"},
+		},
+		"a notice that EC2 is asked about": {
+			contract.NodeState{Phase: contract.PhaseReady, Node: node(true, true), Reclaim: &contract.ReclaimState{
+				Asking: []contract.Reclaim{{Kind: contract.ReclaimInterruption}},
+			}},
+			start,
+			Step{contract.PhaseReady, Wait, ""},
+		},
+		"a notice that is refuted": {
+			contract.NodeState{Phase: contract.PhaseReady, Node: node(true, true), Reclaim: &contract.ReclaimState{
+				Verdict: contract.ReclaimRefuted, Unmark: true,
+			}},
+			start,
+			Step{contract.PhaseReady, Unmark, ""},
+		},
+		"recommended to leave, and to stay until then": {
+			contract.NodeState{Phase: contract.PhaseReady, Node: node(true, true), Reclaim: &contract.ReclaimState{
+				Reclaim: contract.Reclaim{Kind: contract.ReclaimRebalance, Stay: true}, Verdict: contract.ReclaimConfirmed,
+			}},
+			start,
+			Step{contract.PhaseReady, Wait, ""},
+		},
 		"leaving goes on": {
 			contract.NodeState{Phase: contract.PhaseTerminating, Reason: "expired", Node: node(true, true)},
 			start,
@@ -127,6 +162,16 @@ func TestNextIsLawful(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "has operation") {
 			s.Operation = &contract.Operation{Kind: rapid.SampledFrom([]string{"drain", "terminate"}).Draw(t, "kind")}
+		}
+		if rapid.Bool().Draw(t, "has reclaim") {
+			s.Reclaim = &contract.ReclaimState{
+				Reclaim: contract.Reclaim{
+					Kind: rapid.SampledFrom([]contract.ReclaimKind{contract.ReclaimRebalance, contract.ReclaimInterruption}).Draw(t, "reclaim"),
+					Stay: rapid.Bool().Draw(t, "stay"),
+				},
+				Verdict: rapid.SampledFrom([]contract.ReclaimVerdict{"", contract.ReclaimConfirmed, contract.ReclaimUnanswered, contract.ReclaimRefuted}).Draw(t, "verdict"),
+				Unmark:  rapid.Bool().Draw(t, "unmark"),
+			}
 		}
 		now := start.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "minutes")) * time.Minute)
 		step := Next(s, now, deadline)

@@ -119,9 +119,12 @@ func (tb *Testbed) clientEnvironment() []string {
 	return env
 }
 
+// interruptionQueue is the queue that the simulated AWS sends its warnings to.
+const interruptionQueue = "floe-events"
+
 // writeConfigs writes Floe's config file, as worker and as watcher read it.
 func (tb *Testbed) writeConfigs() error {
-	account := map[string]any{"name": Account, "region": Region, "endpoint": tb.SimURL}
+	account := map[string]any{"name": Account, "region": Region, "endpoint": tb.SimURL, "interruptionQueue": interruptionQueue}
 	if len(tb.options.Rates) > 0 {
 		account["rates"] = tb.options.Rates
 	}

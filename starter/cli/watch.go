@@ -32,7 +32,8 @@ func watchCommand(a *app) *cobra.Command {
 		Use:   "watch",
 		Short: "Watch a cluster and EC2, and signal what changed",
 		Long: `Watch a cluster and what it owns in EC2, and signal workflows what changed: pods that need room, nodes that came, became
-ready or went, instances that ended. It runs in the cluster, once; it keeps nothing, so a restart loses nothing.
+ready or went, instances that ended, machines that AWS takes back. It runs in the cluster; it keeps nothing, so a restart
+loses nothing. Two of it see the same and tell it twice, which does no harm.
 
 At --listen it answers /healthz, /readyz and /metrics.`,
 		Example: "  floe watch --config floe.yaml\n  floe watch --cluster prod --listen :8081",
@@ -89,6 +90,10 @@ func runWatch(ctx context.Context, cfg *config.Config, c config.Cluster, serve h
 	if err != nil {
 		return err
 	}
+	queues, err := queuesOf(cfg, ec2)
+	if err != nil {
+		return err
+	}
 	options, err := dial.Options(cfg.Temporal, tel, log)
 	if err != nil {
 		return err
@@ -122,7 +127,22 @@ func runWatch(ctx context.Context, cfg *config.Config, c config.Cluster, serve h
 		accounts[i] = account.Name
 	}
 	return watch.Run(ctx, watch.Options{
-		Cluster: cluster, Temporal: temporal, EC2: ec2, Accounts: accounts, Metrics: tel.Registry, Log: log,
+		Cluster: cluster, Temporal: temporal, EC2: ec2, Accounts: accounts, Queues: queues, Events: kept, Metrics: tel.Registry, Log: log,
 		Images: kept, Sizes: sizes, Timing: watch.Timing{DescribeLag: cfg.DescribeLag},
 	})
+}
+
+// queuesOf are the interruption queues that the configuration names.
+func queuesOf(cfg *config.Config, ec2 *aws.Activities) ([]watch.Queue, error) {
+	var queues []watch.Queue
+	for _, account := range cfg.Accounts {
+		q, ok, err := ec2.Queue(account.Name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			queues = append(queues, q)
+		}
+	}
+	return queues, nil
 }

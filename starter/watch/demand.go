@@ -22,7 +22,8 @@ const (
 	reasonPods    = "pods-unschedulable"
 	reasonGone    = "pods-gone"
 	reasonChanged = "pool-changed"
-	reasonLeft    = "pods-left" // machines came, and these pods are on none of them
+	reasonLeft    = "pods-left"   // machines came, and these pods are on none of them
+	reasonLeaves  = "node-leaves" // AWS takes a machine back: its pods need room
 )
 
 // demand gathers what the Provisioner has to know into batches and signals them, one after the other.
@@ -292,6 +293,13 @@ func (d *demand) ripe(now time.Time) (*batch, time.Duration) {
 	}
 	d.batch = nil
 	return b, 0
+}
+
+// leaves notes that the pods of a node need room although they are still there. Many that leave together are one demand.
+func (d *demand) leaves() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.note(reasonLeaves, "")
 }
 
 // opened tells that a node began to take pods.

@@ -37,7 +37,21 @@ type fakeTemporal struct {
 	starts  []client.StartWorkflowOptions
 	seen    map[string][]contract.Observation // by workflow id
 	tries   int
-	answer  func(workflowID string) error // nil: every signal is taken
+
+	reclaims []toldReclaim
+	answer   func(workflowID string) error // nil: every signal is taken
+}
+
+// toldReclaim is a notice and the workflow that took it.
+type toldReclaim struct {
+	workflow string
+	contract.Reclaim
+}
+
+func (f *fakeTemporal) allReclaims() []toldReclaim {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.reclaims)
 }
 
 func (f *fakeTemporal) try(id string) error {
@@ -67,10 +81,15 @@ func (f *fakeTemporal) SignalWorkflow(_ context.Context, id, _, _ string, arg an
 	if err := f.try(id); err != nil {
 		return err
 	}
-	if f.seen == nil {
-		f.seen = map[string][]contract.Observation{}
+	switch arg := arg.(type) {
+	case contract.Observation:
+		if f.seen == nil {
+			f.seen = map[string][]contract.Observation{}
+		}
+		f.seen[id] = append(f.seen[id], arg)
+	case contract.Reclaim:
+		f.reclaims = append(f.reclaims, toldReclaim{id, arg})
 	}
-	f.seen[id] = append(f.seen[id], arg.(contract.Observation))
 	return nil
 }
 
@@ -136,6 +155,8 @@ type world struct {
 	dynamic  *dynamicfake.FakeDynamicClient
 	registry *prometheus.Registry
 	cluster  *kube.Cluster
+	queue    *fakeQueue
+	events   *fakeEvents
 }
 
 var quick = Timing{
@@ -147,6 +168,7 @@ func newWorld(t *testing.T, timing Timing, objects ...runtime.Object) *world {
 	t.Helper()
 	w := &world{
 		temporal: &fakeTemporal{}, ec2: &fakeEC2{}, client: fake.NewClientset(objects...), registry: prometheus.NewRegistry(),
+		queue: &fakeQueue{owners: map[string]string{}}, events: &fakeEvents{},
 		dynamic: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(),
 			map[schema.GroupVersionResource]string{v1alpha1.NodePoolResource: "NodePoolList"}),
 	}
@@ -164,7 +186,7 @@ func (w *world) run(t *testing.T, timing Timing) {
 	done := make(chan error, 1)
 	go func() {
 		done <- Run(ctx, Options{
-			Cluster: cluster, Temporal: w.temporal, EC2: w.ec2, Accounts: []string{"main"}, Metrics: w.registry, Log: log, Timing: timing,
+			Cluster: cluster, Temporal: w.temporal, EC2: w.ec2, Accounts: []string{"main"}, Queues: []Queue{w.queue}, Events: w.events, Metrics: w.registry, Log: log, Timing: timing,
 		})
 	}()
 	t.Cleanup(func() {

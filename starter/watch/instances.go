@@ -59,6 +59,28 @@ func (i *instances) state(id string) string {
 	return ""
 }
 
+// find is an instance as EC2 showed it last, and the account that it is in.
+func (i *instances) find(id string) (in contract.Instance, account string, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if known := i.known[id]; known != nil {
+		return known.Instance, known.account, true
+	}
+	return contract.Instance{}, "", false
+}
+
+// poke ends an account's slow wait: something has changed there.
+func (i *instances) poke(account string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if hurry, ok := i.hurry[account]; ok {
+		select {
+		case hurry <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // expect makes the loop quick for a while: a demand was signaled, so machines are to appear.
 func (i *instances) expect() {
 	i.mu.Lock()

@@ -11,6 +11,9 @@ type metrics struct {
 	told    prometheus.Histogram
 	bound   prometheus.Histogram
 	images  *prometheus.CounterVec // by result
+
+	messages *prometheus.CounterVec // by account and result
+	cordoned prometheus.Histogram
 }
 
 func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error) {
@@ -47,10 +50,19 @@ func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error
 			Buckets: []float64{.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800},
 		}),
 	}
+	m.messages = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "floe_watch_queue_messages_total", ConstLabels: of,
+		Help: "Messages of interruption queues, by account and what came of them: taken, ignored, state, other, late, foreign, forged, poison, unheard, others, retried.",
+	}, []string{"account", "result"})
+	m.cordoned = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "floe_watch_notice_to_cordon_seconds", ConstLabels: of,
+		Help:    "From the receipt of a notice that AWS takes a machine back until its Node was cordoned.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30},
+	})
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.signals, m.batches, m.polls, m.waiting, m.told, m.bound, m.images} {
+	for _, c := range []prometheus.Collector{m.signals, m.batches, m.polls, m.waiting, m.told, m.bound, m.images, m.messages, m.cordoned} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

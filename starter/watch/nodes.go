@@ -150,7 +150,8 @@ func booted(before, now string) bool {
 }
 
 // same reports whether two views of a Node tell its workflow the same. Kubernetes' own taints (node.kubernetes.io/…)
-// follow the conditions a moment later, and say nothing that Ready has not said.
+// follow the conditions a moment later, and say nothing that Ready has not said; the marks of one that leaves are its
+// workflow's own doing, or come with a signal of their own.
 func same(a, b contract.KubeNode) bool {
 	a.Taints, b.Taints = lasting(a.Taints), lasting(b.Taints)
 	return reflect.DeepEqual(a, b)
@@ -158,7 +159,7 @@ func same(a, b contract.KubeNode) bool {
 
 func lasting(taints []string) (others []string) {
 	for _, t := range taints {
-		if !strings.HasPrefix(t, "node.kubernetes.io/") {
+		if !strings.HasPrefix(t, "node.kubernetes.io/") && !strings.HasPrefix(t, v1alpha1.TaintLeaving) && !strings.HasPrefix(t, v1alpha1.TaintReclaim) {
 			others = append(others, t)
 		}
 	}

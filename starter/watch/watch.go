@@ -1,5 +1,6 @@
 // Package watch is `floe watch`: it looks at a cluster and at EC2 and signals what changed, so that no workflow polls.
-// It keeps nothing that it cannot see again after a restart, and touches nothing.
+// It keeps nothing that it cannot see again after a restart. All that it touches are Nodes whose machine AWS takes back:
+// it cordons them.
 package watch
 
 import (
@@ -43,6 +44,10 @@ type Options struct {
 	// Images is where it is kept what pods ran with, and Sizes what kubelets tell of those images; nil keeps nothing.
 	Images ImageStore
 	Sizes  *Sizes
+	// Queues of EventBridge's messages, one an account at most.
+	Queues []Queue
+	// Events keeps messages that nobody understands. May be nil: they are only counted.
+	Events Events
 	// Metrics is where the watcher's metrics are registered; nil for nowhere.
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
@@ -123,6 +128,7 @@ func Run(ctx context.Context, o Options) error {
 	nodes := newNodes(o.Cluster, o.Temporal, instances, o.Timing, metrics, log)
 	demand := newDemand(o.Cluster.Name(), o.Temporal, o.Timing, metrics, log)
 	demand.sent = instances.expect
+	reclaims := newReclaims(o.Cluster, o.Temporal, instances, o.Events, o.Timing, metrics, log)
 	if err := handle(o.Cluster, demand, nodes); err != nil {
 		return err
 	}
@@ -136,6 +142,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	for _, account := range o.Accounts {
 		running.Go(func() { instances.run(ctx, account, nodes.look) })
+	}
+	for _, queue := range o.Queues {
+		running.Go(func() { reclaims.run(ctx, queue) })
 	}
 	running.Wait()
 	return nil
@@ -172,9 +181,17 @@ func handle(c *kube.Cluster, d *demand, n *nodes) error {
 		return err
 	}
 	_, err = c.Nodes().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { n.changed(obj.(*corev1.Node)) },
+		AddFunc: func(obj any) {
+			n.changed(obj.(*corev1.Node))
+			if kube.Leaves(obj.(*corev1.Node)) {
+				d.leaves()
+			}
+		},
 		UpdateFunc: func(before, after any) {
 			n.changed(after.(*corev1.Node))
+			if !kube.Leaves(before.(*corev1.Node)) && kube.Leaves(after.(*corev1.Node)) {
+				d.leaves()
+			}
 			if !takesPods(before.(*corev1.Node)) && takesPods(after.(*corev1.Node)) {
 				d.opened()
 			}
