@@ -33,6 +33,7 @@ type world struct {
 	describe  func(contract.InstanceInput) (contract.InstanceResult, error)
 	terminate func(contract.InstanceInput) (contract.InstanceResult, error)
 	putNode   func(contract.NodeRecord) error
+	confirm   func(contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error)
 
 	plans      []contract.PlanInput
 	launches   []contract.LaunchInput
@@ -42,6 +43,9 @@ type world struct {
 	terminated []string
 	deleted    []string
 	drained    []contract.DrainInput
+	confirmed  []contract.ConfirmReclaimInput
+	unmarked   []contract.UnmarkInput
+	reclaimed  []contract.ReclaimedRecord
 }
 
 func newWorld(t *testing.T) *world {
@@ -64,6 +68,9 @@ func newWorld(t *testing.T) *world {
 			return contract.InstanceResult{State: "shutting-down"}, nil
 		},
 		putNode: func(contract.NodeRecord) error { return nil },
+		confirm: func(contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error) {
+			return contract.ConfirmReclaimResult{Verdict: contract.ReclaimConfirmed, Why: "marked-for-termination"}, nil
+		},
 	}
 }
 
@@ -91,6 +98,20 @@ func (w *world) env() *testsuite.TestWorkflowEnvironment {
 	register(contract.ActivityDrain, func(_ context.Context, in contract.DrainInput) (contract.DrainResult, error) {
 		w.drained = append(w.drained, in)
 		return w.drain(in)
+	})
+	register(contract.ActivityConfirmReclaim, func(_ context.Context, in contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error) {
+		if len(w.confirmed) == 0 || w.confirmed[len(w.confirmed)-1] != in { // else it is tried again
+			w.confirmed = append(w.confirmed, in)
+		}
+		return w.confirm(in)
+	})
+	register(contract.ActivityUnmark, func(_ context.Context, in contract.UnmarkInput) error {
+		w.unmarked = append(w.unmarked, in)
+		return nil
+	})
+	register(contract.ActivityPutReclaim, func(_ context.Context, in contract.ReclaimedRecord) error {
+		w.reclaimed = append(w.reclaimed, in)
+		return nil
 	})
 	register(contract.ActivityDeleteNode, func(_ context.Context, in contract.DeleteNodeInput) error {
 		w.deleted = append(w.deleted, in.Node)
