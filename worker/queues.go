@@ -43,6 +43,7 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 		contract.ActivityStartNodes: p.nodes.Start,
 		contract.ActivityPutHops:    p.store.PutHops,
 		contract.ActivityPutReclaim: p.store.PutReclaim,
+		contract.ActivityPutEvents:  p.store.PutEvents,
 		contract.ActivityPrune:      p.store.Prune,
 	}}}
 
@@ -63,7 +64,11 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			contract.ActivityProve:         p.kube.Prove,
 			contract.ActivityOpenNode:      p.kube.OpenNode,
 
-			contract.ActivityUnmark: p.kube.Unmark,
+			contract.ActivityUnmark:     p.kube.Unmark,
+			contract.ActivityDisrupt:    p.kube.Disrupt,
+			contract.ActivityCordon:     p.kube.Cordon,
+			contract.ActivityAwaitNodes: p.kube.AwaitNodes,
+
 			contract.ActivityFind:   p.sweep.Find,
 			contract.ActivityRepair: p.sweep.Repair,
 		}})

@@ -55,6 +55,7 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 		contract.ActivityPlan, contract.ActivityOpenChain, contract.ActivityRegister, contract.ActivityReadNode,
 		contract.ActivityDrain, contract.ActivityDeleteNode, contract.ActivityLaunch, contract.ActivityTerminate,
 		contract.ActivityDescribe, contract.ActivityPutNode, contract.ActivityStartNodes, contract.ActivityPutHops, contract.ActivityPrune,
+		contract.ActivityDisrupt, contract.ActivityCordon, contract.ActivityAwaitNodes, contract.ActivityPutEvents,
 	} {
 		require.True(t, served[name], name)
 	}

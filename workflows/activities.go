@@ -51,6 +51,10 @@ var (
 	confirmActivity    = define(contract.ActivityConfirmReclaim, awsActivities.ConfirmReclaim)
 	putNodeActivity    = defineVoid(contract.ActivityPutNode, storeActivities.PutNode)
 	startNodesActivity = defineVoid(contract.ActivityStartNodes, nodeActivities.Start)
+	disruptActivity    = define(contract.ActivityDisrupt, kubeActivities.Disrupt)
+	cordonActivity     = defineVoid(contract.ActivityCordon, kubeActivities.Cordon)
+	awaitNodesActivity = define(contract.ActivityAwaitNodes, kubeActivities.AwaitNodes)
+	putEventsActivity  = defineVoid(contract.ActivityPutEvents, storeActivities.PutEvents)
 	putHopsActivity    = defineVoid(contract.ActivityPutHops, storeActivities.PutHops)
 
 	startActivity      = define(contract.ActivityStart, awsActivities.Start)

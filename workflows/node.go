@@ -213,6 +213,7 @@ func (n *node) register(ctx workflow.Context) {
 	o := quick(contract.KubeTaskQueue(n.in.Cluster), "put the pool's labels and taints on "+n.state.Node.Name)
 	result, err := registerActivity.run(ctx, o, contract.RegisterInput{
 		Cluster: n.in.Cluster, Pool: n.in.Pool, Node: n.state.Node.Name, Instance: n.in.Instance, Pods: n.in.Pods, Tier: n.in.Tier,
+		Purpose: n.in.Purpose, Template: n.in.Template,
 	})
 	if err == nil {
 		n.state.Registered, n.state.Node, n.state.StartupTaints, n.state.Trouble = true, &result.Node, result.StartupTaints, ""

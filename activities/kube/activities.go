@@ -39,11 +39,13 @@ type Activities struct {
 	now      func() time.Time
 
 	candidates candidates
+	tried      tried
+	lives      lives
 }
 
 // New makes the activities of some clusters. plans may be nil: then plans are not kept.
 func New(clusters []*Cluster, cloud Cloud, plans PlanStore, log *slog.Logger) *Activities {
-	a := &Activities{clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now}
+	a := &Activities{clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now, lives: askLife}
 	for _, c := range clusters {
 		a.clusters[c.name] = c
 	}

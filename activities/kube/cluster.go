@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	appsinformers "k8s.io/client-go/informers/apps/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
+	policyinformers "k8s.io/client-go/informers/policy/v1"
 	storageinformers "k8s.io/client-go/informers/storage/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -39,8 +40,8 @@ type ClusterOptions struct {
 	Account string
 	Client  kubernetes.Interface
 	Dynamic dynamic.Interface
-	// Planning says to watch daemonsets, namespaces and what volumes are about too: a plan needs them, the watcher does
-	// not.
+	// Planning says to watch daemonsets, namespaces, disruption budgets and what volumes are about too: decisions need
+	// them, the watcher does not.
 	Planning bool
 	// Images is told each image that a Node lists, under all its names, as the Node is seen; nil for nobody. It is called
 	// by several goroutines. With it, the pods' image IDs are kept.
@@ -49,7 +50,8 @@ type ClusterOptions struct {
 }
 
 // Cluster is one Kubernetes cluster as informers see it: pods that have not ended, nodes, NodePools and, for planning,
-// daemonsets, namespaces, claims, volumes, storage classes, CSINodes and VolumeAttachments. There is one of it in a process for each
+// daemonsets, namespaces, claims, volumes, storage classes, CSINodes, VolumeAttachments and
+// PodDisruptionBudgets. There is one of it in a process for each
 // cluster; nothing of it lists on a hot path.
 type Cluster struct {
 	name    string
@@ -60,7 +62,7 @@ type Cluster struct {
 
 	pods, nodes, pools cache.SharedIndexInformer
 	// nil where the cluster is not for planning
-	daemonSets, namespaces, claims, volumes, storageClasses, csiNodes, attachments cache.SharedIndexInformer
+	daemonSets, namespaces, claims, volumes, storageClasses, csiNodes, attachments, budgets cache.SharedIndexInformer
 
 	changed  notifier // by node name: a pod of the node changed
 	moved    notifier // by node name: the Node changed
@@ -98,8 +100,9 @@ func NewCluster(o ClusterOptions) (*Cluster, error) {
 		c.storageClasses = storageinformers.NewStorageClassInformer(o.Client, 0, cache.Indexers{})
 		c.csiNodes = storageinformers.NewCSINodeInformer(o.Client, 0, cache.Indexers{})
 		c.attachments = storageinformers.NewVolumeAttachmentInformer(o.Client, 0, cache.Indexers{attachmentsByNode: indexAttachmentByNode})
+		c.budgets = policyinformers.NewPodDisruptionBudgetInformer(o.Client, "", 0, cache.Indexers{})
 		transforms[c.daemonSets], transforms[c.namespaces] = slimDaemonSet, slimNamespace
-		for _, informer := range []cache.SharedIndexInformer{c.claims, c.volumes, c.storageClasses, c.csiNodes, c.attachments} {
+		for _, informer := range []cache.SharedIndexInformer{c.claims, c.volumes, c.storageClasses, c.csiNodes, c.attachments, c.budgets} {
 			transforms[informer] = slimAny
 		}
 	}
@@ -174,6 +177,7 @@ func (c *Cluster) informers() map[string]cache.SharedIndexInformer {
 		all["daemonsets"], all["namespaces"] = c.daemonSets, c.namespaces
 		all["persistentvolumeclaims"], all["persistentvolumes"] = c.claims, c.volumes
 		all["storageclasses"], all["csinodes"], all["volumeattachments"] = c.storageClasses, c.csiNodes, c.attachments
+		all["poddisruptionbudgets"] = c.budgets
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/catalog"
+	"floe.dev/floe/internal/disruption"
 )
 
 // AnnotationRegistered is on every Node that was registered: "guarded" where it came with floe.dev/unregistered,
@@ -45,7 +47,7 @@ func (a *Activities) Register(ctx context.Context, in contract.RegisterInput) (c
 		if id, ok := contract.InstanceOfProviderID(node.Spec.ProviderID); ok && id != in.Instance.ID {
 			return wanted{}, invalid("node: %s is instance %s's, not %s's", in.Node, id, in.Instance.ID)
 		}
-		return registration(node, pool.NodePool, labels, in.Tier), nil
+		return registration(node, pool.NodePool, labels, in), nil
 	})
 	if err != nil {
 		return contract.RegisterResult{}, err
@@ -86,7 +88,7 @@ func (a *Activities) labelsFor(ctx context.Context, c *Cluster, pool *v1alpha1.N
 }
 
 // registration is what a registered Node of the pool has. One that is made for standby stays closed to pods.
-func registration(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]string, tier v1alpha1.CapacityType) wanted {
+func registration(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]string, in contract.RegisterInput) wanted {
 	state := node.Annotations[AnnotationRegistered]
 	taints := withTaints(node.Spec.Taints, pool.Spec.Template.Taints)
 	if state == "" {
@@ -96,14 +98,29 @@ func registration(node *corev1.Node, pool *v1alpha1.NodePool, labels map[string]
 			state = guarded
 		}
 	}
-	if tier != "" {
-		labels = with(labels, map[string]string{v1alpha1.LabelStandby: string(tier), corev1.LabelNodeExcludeBalancers: "true"})
+	if in.Tier != "" {
+		labels = with(labels, map[string]string{v1alpha1.LabelStandby: string(in.Tier), corev1.LabelNodeExcludeBalancers: "true"})
 		taints = withTaints(taints, []corev1.Taint{standbyTaint})
 	}
 	return wanted{
-		labels: labels, annotations: map[string]string{AnnotationRegistered: state},
+		labels: labels, annotations: provenance(node, pool, in, state),
 		taints: slices.DeleteFunc(taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintUnregistered }),
 	}
+}
+
+// provenance is what a Node tells of where it comes from. A Node that is registered again, by a workflow that adopted it
+// and knows less, keeps what it told before: an annotation that is left out of an apply is taken off.
+func provenance(node *corev1.Node, pool *v1alpha1.NodePool, in contract.RegisterInput, state string) map[string]string {
+	told := map[string]string{AnnotationRegistered: state, v1alpha1.AnnotationTemplateHash: disruption.TemplateHash(pool)}
+	for key, value := range map[string]string{
+		v1alpha1.AnnotationPurpose:        string(in.Purpose),
+		v1alpha1.AnnotationLaunchTemplate: disruption.FormatTemplate(in.Template),
+	} {
+		if value = cmp.Or(value, node.Annotations[key]); value != "" {
+			told[key] = value
+		}
+	}
+	return told
 }
 
 // with are the entries of both; more wins.

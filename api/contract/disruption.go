@@ -52,6 +52,11 @@ func ReplaceID(reason v1alpha1.DisruptionReason, cluster, instance string, n int
 	return fmt.Sprintf("%s/%s/%s/%d", op, cluster, instance, n)
 }
 
+// GrantID is the request of a Disruption's n-th grant, from 1. The first run id tells two lives of one Disruption apart.
+func GrantID(cluster, firstRunID string, n int) string {
+	return fmt.Sprintf("disruption/%s/%s-%d", cluster, short(firstRunID), n)
+}
+
 // DisruptionInput starts a Disruption. By hand, the cluster is enough.
 type DisruptionInput struct {
 	Cluster string `json:"cluster"`

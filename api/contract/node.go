@@ -25,15 +25,17 @@ const (
 
 // NodeInput starts an instance's Node. State is carried across continue-as-new.
 type NodeInput struct {
-	Cluster             string        `json:"cluster"`
-	Pool                string        `json:"pool"`
-	Account             string        `json:"account"`
-	Region              string        `json:"region"`
-	Instance            Instance      `json:"instance"`
-	ScaleUp             string        `json:"scaleUp,omitempty"` // workflow id
-	Plan                string        `json:"plan,omitempty"`
-	Purpose             Purpose       `json:"purpose,omitempty"`
-	RegistrationTimeout time.Duration `json:"registrationTimeout"`
+	Cluster  string   `json:"cluster"`
+	Pool     string   `json:"pool"`
+	Account  string   `json:"account"`
+	Region   string   `json:"region"`
+	Instance Instance `json:"instance"`
+	ScaleUp  string   `json:"scaleUp,omitempty"` // workflow id
+	Plan     string   `json:"plan,omitempty"`
+	Purpose  Purpose  `json:"purpose,omitempty"`
+	// Template that the machine was launched from; empty where that is not known.
+	Template            ResolvedTemplate `json:"template,omitzero"`
+	RegistrationTimeout time.Duration    `json:"registrationTimeout"`
 	// Pods (namespace/name) that the machine was planned for; they are nominated to its Node.
 	Pods []string `json:"pods,omitempty"`
 	// Tier, hibernated or stopped, makes the machine ready for the pool's standby: it is never opened to pods before it
@@ -204,6 +206,10 @@ type RegisterInput struct {
 	Pool     string   `json:"pool"`
 	Node     string   `json:"node"` // name
 	Instance Instance `json:"instance"`
+	// Purpose and Template are what the machine was bought for and launched from; empty where that is not known. The Node
+	// tells of both, for whoever judges later whether it may leave.
+	Purpose  Purpose          `json:"purpose,omitempty"`
+	Template ResolvedTemplate `json:"template,omitzero"`
 	// Pods (namespace/name) to nominate to the Node.
 	Pods []string `json:"pods,omitempty"`
 	// Tier of a machine that is made for standby: its Node stays closed to pods.

@@ -63,6 +63,8 @@ type Node struct {
 	USDPerHour float64
 	// Hold that a person has put on it, as far as that is known.
 	Hold *contract.Hold
+	// Silent says why its Node workflow does not answer; empty where it does, or was not asked.
+	Silent string
 }
 
 // Result is a decision.

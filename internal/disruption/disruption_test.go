@@ -86,6 +86,7 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 		}}},
 		"unsound, a budget is used up": {pool: []func(*v1alpha1.NodePoolSpec){watches}, node: []func(*Node){large(), bad}, cluster: func(c *cluster) { c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "large", 0)} }, leaves: "condition", first: 1},
 		"held":                         {node: []func(*Node){func(n *Node) { n.Hold = &contract.Hold{By: "alice", Since: now} }}, code: "held"},
+		"its workflow is silent":       {node: []func(*Node){func(n *Node) { n.Silent = "down" }}, code: "silent"},
 		"a hold that is over":          {node: []func(*Node){func(n *Node) { n.Hold = &contract.Hold{By: "alice", Until: now} }}, leaves: "empty"},
 		"do not disrupt":               {node: []func(*Node){annotated(v1alpha1.AnnotationDoNotDisrupt, "true")}, code: "do-not-disrupt"},
 		"do not disrupt, by Karpenter": {node: []func(*Node){annotated(v1alpha1.AnnotationKarpenterDoNotDisrupt, "true")}, code: "do-not-disrupt"},

@@ -35,6 +35,9 @@ func (j *judge) nodeRefuses(n *node, reason v1alpha1.DisruptionReason) *refusal 
 	if n.Hold.Lasts(j.Now) {
 		return &refusal{"held", "it is " + n.Hold.String()}
 	}
+	if n.Silent != "" {
+		return &refusal{"silent", "its Node workflow does not answer: " + n.Silent}
+	}
 	if p, ok := j.NotBefore[n.instance]; ok && p.Reason == reason && p.Until.After(j.Now) {
 		j.clock(p.Until)
 		return &refusal{"postponed", fmt.Sprintf("%s; it is asked again at %s", p.Why, stamp(p.Until))}

@@ -80,7 +80,8 @@ node through its life, as Temporal workflows that survive any crash and can be r
   floe plan                                     # what would be bought now, and why
   floe why shop/web-7d4b9-x2x7k                 # one pod: where it stands, what is tried for it, what would help
   floe pool scale-up general --count 3 --wait
-  floe node list -o yaml`,
+  floe node list -o yaml
+  floe why i-0123456789abcdef0                  # why is it still there`,
 		Version:       version.String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -15,13 +15,18 @@ import (
 
 func whyCommand(a *app) *cobra.Command {
 	return a.printsData(&cobra.Command{
-		Use:   "why POD",
-		Short: "Say why a pod is where it is: what is tried for it, when next, and what would help",
+		Use:   "why POD|NODE",
+		Short: "Say why a pod is where it is and what is tried for it, or why a node is still there",
 		Long: `Explain one pod, named as namespace/name or by a name that no other pod has: where it stands, what the scheduler said, what
 a plan of now would do for it (nothing is bought), the launches under way for it with each hop and its answers, when the next
 plan comes, and what would bring machines where launches found none. Of a pod that has a node: which machine that is, and
-which launch brought it.`,
-		Example: "  floe why shop/web-7d4b9-x2x7k\n  floe why web-0 -o json | jq '.launches[].hops'",
+which launch brought it.
+
+Explain one node, named as its Node or by its instance's ID: its life, and reason by reason whether it would leave voluntarily
+now (unsound, empty, expired, drifted, return to spot, underused) and what is in the way: a clock, a hold, a budget, a
+PodDisruptionBudget, an annotation, no room for its pods. The same by Temporal's own command line:
+temporal workflow update execute --workflow-id disruption/CLUSTER --name why --input '{"node":"NODE"}'`,
+		Example: "  floe why i-0123456789abcdef0\n  floe why shop/web-7d4b9-x2x7k\n  floe why web-0 -o json | jq '.launches[].hops'",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			w, err := a.worlds(cmd.Context())
@@ -29,6 +34,9 @@ which launch brought it.`,
 				return err
 			}
 			defer w.close()
+			if namesNode(cmd.Context(), w.kube, names[0]) {
+				return a.whyNode(cmd.Context(), w, names[0])
+			}
 			answer, err := explain.Why(cmd.Context(), explain.Sources{
 				Cluster: w.cluster.Name, Kube: w.kube, Temporal: w.temporal,
 				DryRun: func(ctx context.Context, why string) (contract.PlanDigest, error) {

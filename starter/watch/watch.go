@@ -129,7 +129,8 @@ func Run(ctx context.Context, o Options) error {
 	demand := newDemand(o.Cluster.Name(), o.Temporal, o.Timing, metrics, log)
 	demand.sent = instances.expect
 	reclaims := newReclaims(o.Cluster, o.Temporal, instances, o.Events, o.Timing, metrics, log)
-	if err := handle(o.Cluster, demand, nodes); err != nil {
+	disruption := newDisruption(o.Cluster.Name(), o.Temporal, o.Timing, metrics, log)
+	if err := handle(o.Cluster, demand, nodes, disruption); err != nil {
 		return err
 	}
 
@@ -137,6 +138,7 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	running.Go(func() { demand.run(ctx) })
 	running.Go(func() { nodes.run(ctx) })
+	running.Go(func() { disruption.run(ctx) })
 	if o.Images != nil {
 		running.Go(func() { newLedger(o.Cluster, o.Sizes, o.Images, o.Timing, metrics, log).run(ctx) })
 	}
@@ -151,7 +153,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // handle connects the cluster's events to those who care.
-func handle(c *kube.Cluster, d *demand, n *nodes) error {
+func handle(c *kube.Cluster, d *demand, n *nodes, leaving *disruption) error {
 	_, err := c.Pods().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { d.pod(obj.(*corev1.Pod)) },
 		UpdateFunc: func(_, obj any) { d.pod(obj.(*corev1.Pod)) },
@@ -166,6 +168,7 @@ func handle(c *kube.Cluster, d *demand, n *nodes) error {
 	}
 	_, err = c.Pools().AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(_ any, initial bool) {
+			leaving.changed()
 			if !initial {
 				d.poolChanged()
 			}
@@ -173,6 +176,7 @@ func handle(c *kube.Cluster, d *demand, n *nodes) error {
 		UpdateFunc: func(before, after any) {
 			if before.(*kube.Pool).Generation != after.(*kube.Pool).Generation {
 				d.poolChanged()
+				leaving.changed()
 			}
 		},
 		DeleteFunc: func(any) { d.poolChanged() },
@@ -194,11 +198,15 @@ func handle(c *kube.Cluster, d *demand, n *nodes) error {
 			}
 			if !takesPods(before.(*corev1.Node)) && takesPods(after.(*corev1.Node)) {
 				d.opened()
+				leaving.changed()
 			}
 		},
 		DeleteFunc: func(obj any) {
 			if node, ok := kube.Deleted[*corev1.Node](obj); ok {
 				n.changed(node)
+				if node.Labels[v1alpha1.LabelPool] != "" {
+					leaving.changed()
+				}
 			}
 		},
 	})
