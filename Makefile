@@ -14,6 +14,8 @@ KEEP ?=
 ENDPOINT ?=
 # bench-planner: a CSV file of pods (columns name,cpu_milli,memory_mib) to plan too.
 PODS ?=
+# bench: a folder of recorded spot availability to replay ways of falling back on.
+TRACES ?=
 # fuzz: for how long each of the four targets runs.
 FUZZTIME ?= 15s
 
@@ -54,7 +56,7 @@ lint: ## Check format, vet, staticcheck, determinism of workflows, and that gene
 	fi
 
 bench: tools ## Measure Floe on a testbed and print one table, then the pure packages' benchmarks. RUN chooses by name.
-	@go run ./tests/bench -run '$(RUN)'
+	@go run ./tests/bench -run '$(RUN)' $(if $(TRACES),-traces '$(abspath $(TRACES))')
 	@go test -count=1 -timeout 60m -p 1 -run '^$$' -bench '$(RUN)' -benchmem ./internal/...
 
 bench-planner: ## Run Floe's planner and Karpenter's scheduler on the same pods, types and prices. PODS=FILE adds a trace.

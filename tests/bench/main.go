@@ -39,6 +39,7 @@ var measures = []measure{
 	{"machines", measureMachines},
 	{"simulated-aws", measureSim},
 	{"prefetch", measurePrefetch},
+	{"fallback", measureFallback},
 }
 
 // names are what can be chosen.
@@ -52,23 +53,24 @@ func names() string {
 
 func main() {
 	only := flag.String("run", ".", "regular expression of the measures to run: "+names())
+	traces := flag.String("traces", "", "folder of recorded spot availability for the measure fallback, instead of its synthetic markets")
 	short := flag.Bool("short", false, "few rounds, to see that it works")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := bench(ctx, *only, *short); err != nil {
+	if err := bench(ctx, *only, *traces, *short); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func bench(ctx context.Context, only string, short bool) error {
+func bench(ctx context.Context, only, traces string, short bool) error {
 	chosen, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
-	t := &table{short: short}
+	t := &table{short: short, traces: traces}
 	for _, m := range measures {
 		if !chosen.MatchString(m.name) {
 			continue
@@ -84,8 +86,9 @@ func bench(ctx context.Context, only string, short bool) error {
 
 // table gathers rows.
 type table struct {
-	short bool
-	rows  [][3]string
+	short  bool
+	traces string // see -traces
+	rows   [][3]string
 }
 
 // rounds is how often something is repeated.
