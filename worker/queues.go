@@ -63,6 +63,8 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			contract.ActivityReadLastWords: p.kube.ReadLastWords,
 			contract.ActivityProve:         p.kube.Prove,
 			contract.ActivityOpenNode:      p.kube.OpenNode,
+			contract.ActivityPrefetch:      p.kube.Prefetch,
+			contract.ActivityChooseImages:  p.kube.ChooseImages,
 
 			contract.ActivityUnmark:     p.kube.Unmark,
 			contract.ActivityDisrupt:    p.kube.Disrupt,

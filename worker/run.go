@@ -116,7 +116,7 @@ func build(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, lo
 		p.clusters = append(p.clusters, cluster)
 	}
 	p.nodes = nodes.New()
-	p.kube = kube.New(p.clusters, p.aws, p.store, log)
+	p.kube = kube.New(p.clusters, p.aws, p.store, log).WithImages(p.store)
 	p.sweep = sweep.New(sweep.Options{
 		EC2: p.aws, Clusters: p.clusters, Nodes: p.kube, Events: p.store, DescribeLag: cfg.DescribeLag, Log: log,
 	})

@@ -38,14 +38,19 @@ type Activities struct {
 	log      *slog.Logger
 	now      func() time.Time
 
-	candidates candidates
-	tried      tried
-	lives      lives
+	candidates   candidates
+	tried        tried
+	lives        lives
+	ledger       ImageLedger // nil: see WithImages
+	choices      choices
+	prefetchLook time.Duration
 }
 
 // New makes the activities of some clusters. plans may be nil: then plans are not kept.
 func New(clusters []*Cluster, cloud Cloud, plans PlanStore, log *slog.Logger) *Activities {
-	a := &Activities{clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now, lives: askLife}
+	a := &Activities{
+		clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now, lives: askLife, prefetchLook: prefetchLook,
+	}
 	for _, c := range clusters {
 		a.clusters[c.name] = c
 	}
