@@ -16,8 +16,8 @@ var byAge = bson.D{{Key: "at", Value: 1}, {Key: "_id", Value: 1}}
 var indexes = map[string][]bson.D{
 	contract.CollectionNodes:     {byAge, {{Key: "view.cluster", Value: 1}, {Key: "view.phase", Value: 1}}}, // LivingNodes
 	contract.CollectionPlans:     {byAge},
-	contract.CollectionHops:      {byAge},
-	contract.CollectionOfferings: {byAge, {{Key: "region", Value: 1}, {Key: "stored", Value: 1}}}, // Learned
+	contract.CollectionHops:      {byAge, {{Key: "cluster", Value: 1}, {Key: "pool", Value: 1}, {Key: "at", Value: 1}}}, // LaunchHistory
+	contract.CollectionOfferings: {byAge, {{Key: "region", Value: 1}, {Key: "stored", Value: 1}}},                       // Learned
 	contract.CollectionEvents:    {byAge},
 	contract.CollectionImages:    {byAge, {{Key: "cluster", Value: 1}, {Key: "pool", Value: 1}, {Key: "at", Value: 1}}}, // Images
 }
