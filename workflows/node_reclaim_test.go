@@ -57,7 +57,9 @@ func TestNodeIsNotTakenBack(t *testing.T) {
 	}
 	env := w.env()
 	takesSignals(env)
-	at := func(d time.Duration, f func(*testsuite.TestWorkflowEnvironment)) { env.RegisterDelayedCallback(func() { f(env) }, d) }
+	at := func(d time.Duration, f func(*testsuite.TestWorkflowEnvironment)) {
+		env.RegisterDelayedCallback(func() { f(env) }, d)
+	}
 	at(time.Second, seen("a", true))
 	at(2*time.Second, seen("b", true))
 	at(10*time.Second, reclaimSignal("e-1", contract.ReclaimInterruption))

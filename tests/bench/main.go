@@ -36,6 +36,7 @@ var measures = []measure{
 	{"size-200", measureSize(200)},
 	{"size-500", measureSize(500)},
 	{"size-1000", measureSize(1000)},
+	{"storm", measureStorm},
 	{"machines", measureMachines},
 	{"simulated-aws", measureSim},
 	{"prefetch", measurePrefetch},

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
+
+	"floe.dev/floe/activities/kube"
+	"floe.dev/floe/internal/reclaim"
+)
+
+// stormPool buys spot machines of one size, which one pod fills.
+const stormPool = `
+apiVersion: floe.dev/v1alpha1
+kind: NodePool
+metadata: {name: general}
+spec:
+  launchTemplate: {id: lt-0f10e000000000001}
+  subnets: [subnet-0f10e00000000000a, subnet-0f10e00000000000b, subnet-0f10e00000000000c]
+  reserved: {cpu: 100m, memory: 400Mi}
+  requirements: [{key: node.kubernetes.io/instance-type, operator: In, values: [m5.large]}]
+  fallback: [{capacityType: spot}]
+`
+
+// A storm comes in waves, a second apart.
+const waves = 10
+
+// measureStorm: EC2 takes 200 spot machines back within ten seconds, on each of which is one pod of an app whose budget
+// lets a quarter be away.
+func measureStorm(ctx context.Context, t *table) error {
+	n := 200
+	if t.short {
+		n = 10
+	}
+	h, err := build(ctx, instant, unlimited, stormPool)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	if err := h.stormApp(ctx, int32(n)); err != nil {
+		return err
+	}
+	available := func(ctx context.Context) (int, error) {
+		d, err := h.kube.AppsV1().Deployments(metav1.NamespaceDefault).Get(ctx, "app", metav1.GetOptions{})
+		if err != nil {
+			return 0, err
+		}
+		return int(d.Status.AvailableReplicas), nil
+	}
+	err = poll(ctx, 200*time.Millisecond, 3*time.Minute, func(ctx context.Context) (bool, error) {
+		running, err := available(ctx)
+		return running == n, err
+	})
+	if err != nil {
+		return fmt.Errorf("the app's pods run: %w", err)
+	}
+	s := h.watchStorm(ctx)
+	blown := make(chan error, 1)
+	go func() { blown <- h.blow(ctx, s, n) }()
+	// Pods that are available are the Deployment controller's own word, sampled.
+	least, unserved, sampled := n, 0.0, time.Now()
+	err = poll(ctx, 100*time.Millisecond, reclaim.Warning+time.Minute, func(ctx context.Context) (bool, error) {
+		running, err := available(ctx)
+		if err != nil {
+			return false, err
+		}
+		now := time.Now()
+		least, unserved, sampled = min(least, running), unserved+float64(n-min(n, running))*now.Sub(sampled).Seconds(), now
+		return s.count(&s.gone) >= n && running >= n, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%d of %d nodes cordoned, %d gone: %w", s.count(&s.cordoned), n, s.count(&s.gone), err)
+	}
+	if err := <-blown; err != nil {
+		return err
+	}
+	what := fmt.Sprintf("%d reclaims within %d s: ", n, waves)
+	cordoned, gone := s.since(s.cordoned), s.since(s.gone)
+	t.row(what+"warning to cordon, p50, p99, most", quantiles(cordoned), "≤ 1 s, , ≤ 5 s")
+	t.row(what+"warning to the Node's end, p50, p99, most", quantiles(gone), "≤ 120 s")
+	t.row(what+fmt.Sprintf("fewest pods available of %d, budget %d", n, n-n/4), fmt.Sprint(least), fmt.Sprintf("≥ %d", n-n/4))
+	t.row(what+"unserved pod-seconds in all", fmt.Sprintf("%.0f", unserved), "")
+	demands, err := h.demands(ctx)
+	if err != nil {
+		return err
+	}
+	plans := 0
+	for _, d := range demands {
+		if !d.At.Before(s.warnings[0]) {
+			plans++
+		}
+	}
+	t.row(what+"demands signaled for their pods", fmt.Sprint(plans), "")
+	truth, err := h.truth(ctx)
+	if err != nil {
+		return err
+	}
+	t.row(what+"machines bought in all", fmt.Sprint(len(truth.Instances)), fmt.Sprint(2*n))
+	return nil
+}
+
+// blow has EC2 take n machines back, in waves.
+func (h *house) blow(ctx context.Context, s *storm, n int) error {
+	for wave := range waves {
+		began := time.Now()
+		s.warned(began, n/waves)
+		if err := h.say(ctx, fmt.Sprintf("reclaim * spot *: %d", n/waves)); err != nil {
+			return err
+		}
+		if wave < waves-1 {
+			time.Sleep(time.Until(began.Add(time.Second)))
+		}
+	}
+	return nil
+}
+
+// stormApp is a Deployment of n pods, one a machine, and its budget.
+func (h *house) stormApp(ctx context.Context, n int32) error {
+	labels := map[string]string{"app": "app"}
+	most := intstr.FromString("25%")
+	_, err := h.kube.PolicyV1().PodDisruptionBudgets(metav1.NamespaceDefault).Create(ctx, &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Name: "app"},
+		Spec:       policyv1.PodDisruptionBudgetSpec{MaxUnavailable: &most, Selector: &metav1.LabelSelector{MatchLabels: labels}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	_, err = h.kube.AppsV1().Deployments(metav1.NamespaceDefault).Create(ctx, &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "app"},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &n, Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod("", 1500, 1024, nil).Spec},
+		},
+	}, metav1.CreateOptions{})
+	return err
+}
+
+// say gives the simulated AWS a line of its script.
+func (h *house) say(ctx context.Context, line string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.SimURL+"/script", strings.NewReader(line))
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("the simulated AWS refuses %q: %s", line, res.Status)
+	}
+	return nil
+}
+
+// storm is when warnings went out, and when nodes were cordoned and gone, each in order.
+type storm struct {
+	mu                       sync.Mutex
+	warnings, cordoned, gone []time.Time
+	marked                   map[string]bool
+}
+
+func (h *house) watchStorm(ctx context.Context) *storm {
+	s := &storm{marked: map[string]bool{}}
+	factory := informers.NewSharedInformerFactory(h.kube, 0)
+	_, _ = factory.Core().V1().Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(_, after any) {
+			node := after.(*corev1.Node)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if kube.Noticed(node) && !s.marked[node.Name] {
+				s.marked[node.Name] = true
+				s.cordoned = append(s.cordoned, time.Now())
+			}
+		},
+		DeleteFunc: func(any) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.gone = append(s.gone, time.Now())
+		},
+	})
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	return s
+}
+
+// warned says that n warnings go out now.
+func (s *storm) warned(now time.Time, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.warnings = append(s.warnings, now)
+	}
+}
+
+func (s *storm) count(times *[]time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(*times)
+}
+
+// since is how long after its warning each came: the first after the first, and so on.
+func (s *storm) since(times []time.Time) []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]time.Duration, min(len(times), len(s.warnings)))
+	for i := range out {
+		out[i] = times[i].Sub(s.warnings[i])
+	}
+	slices.Sort(out)
+	return out
+}
+
+func quantiles(d []time.Duration) string {
+	if len(d) == 0 {
+		return "none"
+	}
+	at := func(q float64) string { return seconds(d[min(len(d)-1, int(q*float64(len(d))))]) }
+	return at(.5) + ", " + at(.99) + ", " + at(1)
+}
