@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -87,9 +88,11 @@ func (r *replacement) run(ctx workflow.Context) error {
 func (r *replacement) launch(ctx workflow.Context) (short string, err error) {
 	g := r.in.Grant
 	r.describe(ctx, "Buying what its pods need.")
+	// By the request, which no two grants share.
+	plan := strings.ReplaceAll(cmp.Or(r.in.Request, "replace/"+g.Instance), "/", "-")
 	children := make([]workflow.ChildWorkflowFuture, len(g.Launches))
 	for i, l := range g.Launches {
-		id := contract.ScaleUpID(r.in.Cluster, strings.ReplaceAll(r.info.WorkflowExecution.ID, "/", "-"), i)
+		id := contract.ScaleUpID(r.in.Cluster, plan, i)
 		child := workflow.WithChildOptions(ctx, abandoned(id, fmt.Sprintf("%d machines of pool %s in the place of %s", l.Count, l.Pool, g.Node),
 			enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 			keyword(contract.AttributeCluster, r.in.Cluster), keyword(contract.AttributePool, l.Pool)))
