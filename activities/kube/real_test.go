@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +26,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/yaml"
 
 	"floe.dev/floe/activities/kube"
 	"floe.dev/floe/api/contract"
@@ -56,6 +60,7 @@ func TestOnARealCluster(t *testing.T) {
 	t.Run("register", w.register)
 	t.Run("drain", w.drain)
 	t.Run("delete", w.deleteNode)
+	t.Run("prefetch", w.prefetch)
 }
 
 type real struct {
@@ -259,6 +264,64 @@ func (w *real) deleteNode(t *testing.T) {
 		require.NoError(t, err)
 		return !seen.Exists
 	}, "the Node is gone")
+}
+
+// prefetch: without rights it says what is missing; with those of deploy/rbac/prefetch.yaml the API server takes the pods as
+// they are, in a namespace that admits restricted pods only, and they are gone at the end. KWOK starts containers without
+// telling of an image, so that the Node's list is the proof.
+func (w *real) prefetch(t *testing.T) {
+	const image = "registry.example/app@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+	node := w.node(t, "n4", "i-4", corev1.Taint{Key: v1alpha1.TaintStandby, Effect: corev1.TaintEffectNoSchedule})
+	in := contract.PrefetchInput{Cluster: "demo", Pool: "api", Node: "n4", UID: string(node.UID), Images: []string{image}, Within: time.Minute}
+	_, err := w.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: "floe", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	result, err := w.Prefetch(t.Context(), in)
+	require.NoError(t, err)
+	require.Contains(t, result.Failed[0].Reason, "deploy/rbac/prefetch.yaml")
+
+	text, err := os.ReadFile("../../deploy/rbac/prefetch.yaml")
+	require.NoError(t, err)
+	var role rbacv1.Role
+	var binding rbacv1.RoleBinding
+	first, second, _ := strings.Cut(string(text), "\n---\n")
+	require.NoError(t, yaml.UnmarshalStrict([]byte(first), &role))
+	require.NoError(t, yaml.UnmarshalStrict([]byte(second), &binding))
+	binding.Subjects = []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "floe-worker"}} // the testbed's
+	_, err = w.admin.RbacV1().Roles("floe").Create(t.Context(), &role, metav1.CreateOptions{})
+	require.NoError(t, err)
+	_, err = w.admin.RbacV1().RoleBindings("floe").Create(t.Context(), &binding, metav1.CreateOptions{})
+	require.NoError(t, err)
+
+	pods := func() []corev1.Pod {
+		list, err := w.admin.CoreV1().Pods("floe").List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		return list.Items
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for { // the role takes the API server a moment
+			if result, err = w.Prefetch(t.Context(), in); err != nil || len(result.Images) > 0 || t.Context().Err() != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, func() bool { return len(pods()) == 1 }, "a pod pulls")
+	require.Equal(t, "n4", pods()[0].Spec.NodeName)
+	require.NoError(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		node, err := w.admin.CoreV1().Nodes().Get(t.Context(), "n4", metav1.GetOptions{})
+		require.NoError(t, err)
+		node.Status.Images = []corev1.ContainerImage{{Names: []string{image}, SizeBytes: 5}}
+		_, err = w.admin.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{})
+		return err
+	}))
+	<-done
+	require.NoError(t, err)
+	require.Equal(t, []string{image}, result.Images)
+	require.EqualValues(t, 5, result.Bytes)
+	require.Empty(t, pods())
 }
 
 // node puts a Ready machine into the cluster, whose pods KWOK runs.
