@@ -185,3 +185,15 @@ func TestChoicesProperties(t *testing.T) {
 		require.Equal(t, NewLedger(uses).Choose(policy, at, budget), shuffled.Choose(policy, at, budget))
 	})
 }
+
+// One repository with an image for each program: neither is the other's release, though one began later and was used last.
+func TestImagesBesideEachOther(t *testing.T) {
+	l := NewLedger(nil)
+	l.Learn(hourly(digest("mono", 1), 100<<20, 5, monday, monday.Add(72*time.Hour), always)...)
+	l.Learn(hourly(digest("mono", 2), 100<<20, 5, monday.Add(24*time.Hour), monday.Add(73*time.Hour), always)...)
+	found := byImage(l.Choose(Scored, monday.Add(73*time.Hour), 8<<30))
+	for release := 1; release <= 2; release++ {
+		require.True(t, found[digest("mono", release)].Prefetch)
+		require.NotContains(t, found[digest("mono", release)].Reason, "took")
+	}
+}
