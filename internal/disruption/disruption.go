@@ -170,9 +170,9 @@ func newJudge(s Snapshot) *judge {
 		}
 	}
 	slices.SortFunc(j.nodes, func(a, b *node) int { return strings.Compare(a.Name, b.Name) })
-	for instance, at := range s.Tried {
-		if s.Now.Sub(at) < tryAgain {
-			j.tried[instance] = at
+	for _, n := range j.nodes {
+		if at, ok := s.Tried[n.instance]; ok {
+			j.tried[n.instance] = at
 		}
 	}
 	j.remember()
@@ -262,20 +262,26 @@ func (j *judge) grant(n *node, reason v1alpha1.DisruptionReason) {
 }
 
 // first is the node that goes first. Where a pool shrinks, it is of the zone that has most of its nodes, so that zones
-// stay in balance, and the one with the fewest pods; else the oldest.
+// stay in balance, and the one with the fewest pods; else the oldest. Of nodes that may be underused the one that was
+// planned for longest ago comes first, so that each has its turn although one look plans for a few only.
 func (j *judge) first(nodes []*node, reason v1alpha1.DisruptionReason) int {
 	best := 0
 	for i := 1; i < len(nodes); i++ {
-		if compare(nodes[i], nodes[best], shrinks(reason)) < 0 {
+		if j.compare(nodes[i], nodes[best], reason) < 0 {
 			best = i
 		}
 	}
 	return best
 }
 
-func compare(a, b *node, shrink bool) int {
+func (j *judge) compare(a, b *node, reason v1alpha1.DisruptionReason) int {
 	zones := func(n *node) int { return n.pool.zones[n.Labels[v1alpha1.LabelZone]] }
-	if shrink {
+	if reason == v1alpha1.DisruptUnderused {
+		if c := j.tried[a.instance].Compare(j.tried[b.instance]); c != 0 {
+			return c
+		}
+	}
+	if shrinks(reason) {
 		if c := cmp.Or(cmp.Compare(zones(b), zones(a)), cmp.Compare(len(a.moving), len(b.moving))); c != 0 {
 			return c
 		}

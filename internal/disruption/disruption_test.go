@@ -1,6 +1,7 @@
 package disruption
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -305,6 +306,29 @@ func TestWhatWasTriedIsNotPlannedAgainAtOnce(t *testing.T) {
 	require.Equal(t, r.Tried, Decide(c.s).Tried)
 	c.s.Now = now.Add(tryAgain)
 	require.Equal(t, c.s.Now, Decide(c.s).Tried["i-n"])
+}
+
+// One look plans for some nodes only: in the next it is the others' turn, and nobody's twice before everybody's once.
+func TestEveryNodeHasItsTurn(t *testing.T) {
+	c := newCluster(aPool("p"))
+	const n = 2*mostPlans + mostPlans/2
+	for i := range n {
+		name := fmt.Sprintf("%03d", i)
+		c.node("p", name, "a", running(aPod("x-"+name, "3500m")))
+	}
+	for look := range 3 {
+		c.s.Now = now.Add(time.Duration(look) * tryAgain)
+		c.s.Tried = Decide(c.s).Tried
+	}
+	require.Len(t, c.s.Tried, n)
+	again := 0
+	for _, at := range c.s.Tried {
+		require.False(t, at.Before(now))
+		if at.Equal(c.s.Now) {
+			again++
+		}
+	}
+	require.Equal(t, mostPlans, again)
 }
 
 func TestExplainNamesEveryReason(t *testing.T) {

@@ -110,7 +110,7 @@ func (j *judge) leave(n *node, reason v1alpha1.DisruptionReason) (*contract.Gran
 	if len(n.moving) == 0 {
 		return g, planner.Result{}, nil
 	}
-	if at, ok := j.tried[n.instance]; ok && reason == v1alpha1.DisruptUnderused {
+	if at, ok := j.tried[n.instance]; ok && j.Now.Sub(at) < tryAgain && reason == v1alpha1.DisruptUnderused {
 		return nil, planner.Result{}, &refusal{"used", "its pods fitted on no other nodes at " + stamp(at)}
 	}
 	if j.plans++; j.plans > mostPlans {
