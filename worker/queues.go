@@ -65,6 +65,7 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			contract.ActivityOpenNode:      p.kube.OpenNode,
 			contract.ActivityPrefetch:      p.kube.Prefetch,
 			contract.ActivityChooseImages:  p.kube.ChooseImages,
+			contract.ActivityReadStandby:   p.kube.ReadStandby,
 
 			contract.ActivityUnmark:     p.kube.Unmark,
 			contract.ActivityDisrupt:    p.kube.Disrupt,

@@ -57,14 +57,15 @@ var (
 	putEventsActivity  = defineVoid(contract.ActivityPutEvents, storeActivities.PutEvents)
 	putHopsActivity    = defineVoid(contract.ActivityPutHops, storeActivities.PutHops)
 
-	startActivity      = define(contract.ActivityStart, awsActivities.Start)
-	stopActivity       = define(contract.ActivityStop, awsActivities.Stop)
-	awaitStateActivity = define(contract.ActivityAwaitState, awsActivities.AwaitState)
-	freezeActivity     = define(contract.ActivityFreeze, kubeActivities.Freeze)
-	lastWordsActivity  = define(contract.ActivityReadLastWords, kubeActivities.ReadLastWords)
-	proveActivity      = define(contract.ActivityProve, kubeActivities.Prove)
-	openNodeActivity   = defineVoid(contract.ActivityOpenNode, kubeActivities.OpenNode)
-	putReclaimActivity = defineVoid(contract.ActivityPutReclaim, storeActivities.PutReclaim)
+	startActivity       = define(contract.ActivityStart, awsActivities.Start)
+	stopActivity        = define(contract.ActivityStop, awsActivities.Stop)
+	awaitStateActivity  = define(contract.ActivityAwaitState, awsActivities.AwaitState)
+	freezeActivity      = define(contract.ActivityFreeze, kubeActivities.Freeze)
+	lastWordsActivity   = define(contract.ActivityReadLastWords, kubeActivities.ReadLastWords)
+	proveActivity       = define(contract.ActivityProve, kubeActivities.Prove)
+	readStandbyActivity = define(contract.ActivityReadStandby, kubeActivities.ReadStandby)
+	openNodeActivity    = defineVoid(contract.ActivityOpenNode, kubeActivities.OpenNode)
+	putReclaimActivity  = defineVoid(contract.ActivityPutReclaim, storeActivities.PutReclaim)
 )
 
 func (c call[I, O]) start(ctx workflow.Context, o workflow.ActivityOptions, in I) workflow.Future {

@@ -126,6 +126,25 @@ func drainDetails(in contract.DrainInput, r contract.DrainResult) string {
 	return b.String()
 }
 
+// standbyDetails is a Standby's current details.
+func standbyDetails(v contract.StandbyView) string {
+	var b strings.Builder
+	sayf(&b, "Pool `%s` is to keep **%d hibernated** and **%d stopped**. %s", v.Pool, v.Hibernated, v.Stopped, v.Doing)
+	if v.Trouble != "" {
+		b.WriteString("\n\n**Trouble:** " + v.Trouble)
+	}
+	for _, f := range v.Fills {
+		sayf(&b, "\n- `%s` is to bring %d to be %s", f.ScaleUp, f.Open, f.Tier)
+	}
+	if len(v.Machines) > 0 {
+		b.WriteString("\n\n| machine | tier | is | since | |\n|---|---|---|---|---|\n")
+		for _, m := range v.Machines {
+			sayf(&b, "| `%s` | %s | %s %s | %s | %s %s |\n", m.Instance.ID, m.Tier, m.Phase, m.Verdict, m.Since.UTC().Format(time.RFC3339), m.Reason, m.Renewing)
+		}
+	}
+	return b.String()
+}
+
 func more(count int) string {
 	if count <= 1 {
 		return ""

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/ledger"
 	"floe.dev/floe/internal/lifecycle"
 )
@@ -30,6 +31,7 @@ type node struct {
 	info  *workflow.Info
 
 	observed, reclaims, force workflow.ReceiveChannel
+	reports                   workflow.ReceiveChannel // asked for
 	asked                     []askedBySignal
 
 	forced bool
@@ -86,6 +88,7 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 	for _, o := range operations {
 		n.asked = append(n.asked, askedBySignal{o.kind, signal(o.kind, o.description+": "+o.payload)})
 	}
+	n.reports = signal(contract.SignalReport, "The pool's Standby asks what became of the machine.")
 	n.force = signal(contract.SignalForceContinueAsNew, "Continue as new at the next chance; the operator's lever.")
 	return n, n.handlers(ctx)
 }
@@ -94,6 +97,17 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 func (n *node) adopt(a contract.Adoption) {
 	n.state.Node, n.state.Drains, n.state.Revision = a.Node, a.Drains, a.Revision
 	n.remember("Adopted by the sweep: " + a.Reason + ".")
+	if !lifecycle.Closed(a.Node) {
+		return
+	}
+	if n.in.Instance.State != "stopped" {
+		// Its former life ended amid a freeze or a wake. Nobody knows what was proven: another takes its place.
+		n.state.Operation = &contract.Operation{Kind: contract.SignalTerminate, Reason: "its Node is closed to pods, and its workflow ended while it was made, frozen or woken"}
+		return
+	}
+	n.state.Phase, n.state.Registered = contract.PhaseStandby, true
+	n.state.Since[contract.PhaseStandby] = n.info.WorkflowStartTime
+	n.state.Standby = &contract.Frozen{Tier: v1alpha1.Hibernated, Asleep: true, Since: n.info.WorkflowStartTime}
 }
 
 func (n *node) handlers(ctx workflow.Context) error {
@@ -283,7 +297,7 @@ func (n *node) registerBy() time.Time {
 }
 
 func (n *node) heard() bool {
-	return n.observed.Len() > 0 || n.reclaims.Len() > 0 || n.force.Len() > 0 ||
+	return n.observed.Len() > 0 || n.reclaims.Len() > 0 || n.force.Len() > 0 || n.reports.Len() > 0 ||
 		slices.ContainsFunc(n.asked, func(a askedBySignal) bool { return a.channel.Len() > 0 })
 }
 
@@ -302,6 +316,7 @@ func (n *node) hear(ctx workflow.Context) {
 	for _, a := range n.asked {
 		drain(a.channel, func(op contract.Operation) { n.ask(ctx, a.kind, op) })
 	}
+	drain(n.reports, func(struct{}) { n.report(ctx, n.standing()) })
 	drain(n.force, func(struct{}) { n.forced = true })
 }
 

@@ -32,6 +32,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.ProvisionerID(n.in.Cluster), "", contract.SignalGone, contract.Gone{
 		Key: n.info.WorkflowExecution.ID + "/gone", Instance: n.in.Instance.ID, Reason: n.state.Reason,
 	}))
+	n.report(ctx, contract.ReportGone)
 	n.reply(ctx, op, true, "terminated")
 	n.save(ctx)
 	n.describe(ctx)

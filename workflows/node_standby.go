@@ -124,6 +124,7 @@ func (n *node) frozen(ctx workflow.Context, op contract.Operation, result contra
 	n.remember(note)
 	n.over(op)
 	n.record.want(n)
+	n.report(ctx, n.standing())
 	n.reply(ctx, op, result.Verdict != contract.VerdictRefused, note)
 }
 
@@ -175,7 +176,46 @@ func (n *node) woken(ctx workflow.Context, op contract.Operation, result contrac
 		n.state.Operation = &contract.Operation{Kind: contract.SignalTerminate, Reason: "it did not prove itself after its wake: " + result.Reason}
 	}
 	n.record.want(n)
+	switch result.Outcome {
+	case contract.ResumeInService:
+		n.report(ctx, contract.ReportInService)
+	case contract.ResumeNoCapacity:
+		n.report(ctx, contract.ReportNoCapacity)
+	}
 	n.reply(ctx, op, result.Outcome == contract.ResumeInService, note)
+}
+
+// standing is where the node's machine is, as its pool's Standby calls it.
+func (n *node) standing() contract.ReportedState {
+	switch part := n.state.Standby; {
+	case n.leaving():
+		return contract.ReportGone
+	case part == nil:
+		return contract.ReportMaking
+	case part.Asleep:
+		return contract.ReportFrozen
+	case part.Verdict == contract.VerdictRefused && n.in.Tier != "" && part.Woke.IsZero():
+		return contract.ReportRefused
+	case n.state.Operation != nil && n.state.Operation.Kind == contract.SignalHibernate:
+		return contract.ReportMaking
+	}
+	return contract.ReportInService
+}
+
+// report tells the pool's Standby what became of the machine, where it is or was the standby's.
+func (n *node) report(ctx workflow.Context, state contract.ReportedState) {
+	if n.state.Standby == nil && n.in.Tier == "" {
+		return
+	}
+	n.state.Reports++
+	r := contract.StandbyReport{
+		Key:      fmt.Sprintf("%s/%d", n.info.WorkflowExecution.RunID, n.state.Reports),
+		Instance: n.in.Instance, Tier: n.in.Tier, State: state,
+	}
+	if part := n.state.Standby; part != nil {
+		r.Tier, r.Verdict, r.Reason, r.Took = part.Tier, part.Verdict, part.Reason, part.Took
+	}
+	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.StandbyID(n.in.Cluster, n.in.Pool), "", contract.SignalReported, r))
 }
 
 // beside runs an operation's child, and goes on hearing. The child is canceled where the machine goes meanwhile, or is to.

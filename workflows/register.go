@@ -16,6 +16,7 @@ func Register(r worker.WorkflowRegistry) {
 		contract.WorkflowDrain:        Drain,
 		contract.WorkflowHibernate:    Hibernate,
 		contract.WorkflowResume:       Resume,
+		contract.WorkflowStandby:      Standby,
 		contract.WorkflowSweep:        Sweep,
 		contract.WorkflowRetention:    Retention,
 		contract.WorkflowDisruption:   Disruption,

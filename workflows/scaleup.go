@@ -45,6 +45,9 @@ type scaleUp struct {
 }
 
 func newScaleUp(ctx workflow.Context, in contract.ScaleUpInput) (*scaleUp, error) {
+	if in.Tier != "" {
+		in.Purpose = contract.PurposeStandby
+	}
 	if in.Purpose == "" {
 		in.Purpose = contract.PurposeHand
 	}
@@ -247,7 +250,11 @@ func (s *scaleUp) tell(ctx workflow.Context, signal, event string, instances []c
 			news.FreeAt, news.Help = fallback.FreeAt(s.view.Chain.Steps), s.view.Chain.Help
 		}
 	}
-	s.told = append(s.told, workflow.SignalExternalWorkflow(ctx, contract.ProvisionerID(s.in.Cluster), "", signal, news))
+	to := contract.ProvisionerID(s.in.Cluster)
+	if s.in.Tier != "" { // no plan may count on them
+		to, news.Tier = contract.StandbyID(s.in.Cluster, s.in.Pool), s.in.Tier
+	}
+	s.told = append(s.told, workflow.SignalExternalWorkflow(ctx, to, "", signal, news))
 }
 
 // label sets the search attributes of a launch started by hand.

@@ -41,6 +41,7 @@ func (s *scaleUp) hop(ctx workflow.Context, chain contract.Chain, step contract.
 		u.answer = launchActivity.start(ctx, o, contract.LaunchInput{
 			Account: chain.Account, Region: chain.Region, Cluster: s.in.Cluster, Pool: s.in.Pool, Plan: s.in.Plan,
 			ScaleUp: s.info.WorkflowExecution.ID, Hop: number, Token: hop.Token, Count: hop.Asked, Template: chain.Template, Step: step,
+			RunInstances: s.in.Tier != "", Tier: s.in.Tier,
 		})
 	}
 	s.under = append(s.under, u)
@@ -191,6 +192,7 @@ func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract
 			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
 			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose, Template: chain.Template,
 			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, Trace: s.in.Trace,
+			Tier: s.in.Tier, Standby: chain.Standby,
 		})
 	}
 	s.start(ctx, nodes)

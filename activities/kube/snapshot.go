@@ -47,7 +47,7 @@ func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now t
 		l := launched[id]
 		if l != nil {
 			here[id] = true
-			if registered(node) {
+			if registered(node) && !hasTaint(node.Spec.Taints, v1alpha1.TaintStandby) {
 				seen = append(seen, id)
 			}
 		}
@@ -145,6 +145,11 @@ func nodeOf(node *corev1.Node, l *launch, pools map[string]*planned, now time.Ti
 	}
 	n.USDPerHour = m.usd
 	pool.use(m.Type, node.Status.Capacity)
+	if hasTaint(node.Spec.Taints, v1alpha1.TaintStandby) {
+		// A standby machine is room for nobody; one that a launch has claimed is what it is going to be.
+		n.Taints, n.Unschedulable, n.Settled = lessTaints(n.Taints, v1alpha1.TaintStandby, corev1.TaintNodeUnreachable, corev1.TaintNodeNotReady, corev1.TaintNodeUnschedulable), false, false
+		return n, l != nil
+	}
 	return n, true
 }
 

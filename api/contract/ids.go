@@ -77,6 +77,11 @@ func ResumeID(cluster, instance string, n int) string {
 	return fmt.Sprintf("resume/%s/%s/%d", cluster, instance, n)
 }
 
+// StandbyScaleUpID is the workflow id of a Standby's n-th launch. It embeds the Standby's first run id, as PlanID does.
+func StandbyScaleUpID(cluster, pool, firstRunID string, n int) string {
+	return fmt.Sprintf("scaleup/%s/standby.%s/%s-%d", cluster, pool, short(firstRunID), n)
+}
+
 // StandbyID is the workflow id of a pool's Standby.
 func StandbyID(cluster, pool string) string { return "standby/" + cluster + "/" + pool }
 

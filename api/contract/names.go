@@ -49,6 +49,11 @@ const (
 	SignalClaim   = "claim"
 	SignalClaimed = "claimed"
 	SignalUnclaim = "unclaim"
+	// SignalReported (StandbyReport) tells a Standby what became of a machine; SignalReport (no payload) asks a Node to.
+	SignalReported = "reported"
+	SignalReport   = "report"
+	// SignalPoolChanged (no payload) tells a Standby that its pool is new, different or gone.
+	SignalPoolChanged = "pool-changed"
 	// SignalForceContinueAsNew (no payload) is the operator's lever on every entity workflow.
 	SignalForceContinueAsNew = "force-continue-as-new"
 )
@@ -64,6 +69,10 @@ const (
 	// (Operation) wakes it, has it prove itself, and opens it to pods; answer OperationResult once accepted.
 	UpdateHibernate = "hibernate"
 	UpdateResume    = "resume"
+	// UpdateFill (StandbyOrder) has a Standby make machines ready now, also where it was drained or waits after a failure;
+	// a Standby's UpdateDrain (StandbyOrder) terminates its frozen machines and makes no others before a fill. Both answer
+	// StandbyView.
+	UpdateFill = "fill"
 	// UpdateHold (Operation) keeps a Node from leaving voluntarily until Operation.For is over or UpdateRelease comes;
 	// answer OperationResult. A second hold takes the place of the first.
 	UpdateHold    = "hold"
@@ -76,6 +85,8 @@ const (
 	QueryState = "state"
 	// QueryChain answers ScaleUpView.
 	QueryChain = "chain"
+	// QueryStandby answers StandbyView.
+	QueryStandby = "standby"
 	// QueryLife answers NodeView.
 	QueryLife = "life"
 )
@@ -107,6 +118,7 @@ const (
 	ActivityReadLastWords = "kube.ReadLastWords"
 	ActivityProve         = "kube.Prove"
 	ActivityOpenNode      = "kube.OpenNode"
+	ActivityReadStandby   = "kube.ReadStandby"
 )
 
 // Search attributes, all of type Keyword.

@@ -74,6 +74,8 @@ type NodeState struct {
 	Standby *Frozen `json:"standby,omitempty"`
 	// Reclaim is what was heard of AWS's taking the machine back; nil where nothing was.
 	Reclaim *ReclaimState `json:"reclaim,omitempty"`
+	// Reports counts what was told the pool's Standby.
+	Reports int `json:"reports,omitempty"`
 	// Reason the node leaves or left.
 	Reason  string `json:"reason,omitempty"`
 	Trouble string `json:"trouble,omitempty"`

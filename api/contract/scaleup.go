@@ -219,7 +219,9 @@ type LaunchEvent struct {
 	Zones         []string                `json:"zones,omitempty"`
 	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
 	Instances     []Instance              `json:"instances,omitempty"`
-	Reason        string                  `json:"reason,omitempty"`
+	// Tier of a launch for standby; such events go to the pool's Standby.
+	Tier   v1alpha1.CapacityType `json:"tier,omitempty"`
+	Reason string                `json:"reason,omitempty"`
 	// FreeAt is when the first of the offerings that the chain left out is worth a try again, and Help what would give it
 	// more: see Step and Chain. Of launch-exhausted.
 	FreeAt time.Time `json:"freeAt,omitzero"`

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"floe.dev/floe/api/v1alpha1"
 )
 
 // MaxCount is the most machines one ScaleUp brings.
@@ -30,6 +32,11 @@ func (in ScaleUpInput) Validate() error {
 	case "", PurposeDemand, PurposeHand, PurposeStandby, PurposeReturn, PurposeReplace:
 	default:
 		errs = append(errs, fmt.Errorf("purpose: %q is unknown; leave it out, or use demand, hand, standby, return or replace", in.Purpose))
+	}
+	switch in.Tier {
+	case "", v1alpha1.Hibernated, v1alpha1.Stopped:
+	default:
+		errs = append(errs, fmt.Errorf("tier: %q; leave it out, or use hibernated or stopped for machines that are made ready for standby", in.Tier))
 	}
 	return errors.Join(errs...)
 }

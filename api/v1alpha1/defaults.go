@@ -17,6 +17,10 @@ const (
 	DefaultEmptyAfter          = 5 * time.Minute
 	DefaultStabilization       = 30 * time.Minute
 	DefaultDrainTimeout        = 15 * time.Minute
+	DefaultMinUptime           = 2 * time.Minute
+	DefaultResumeTimeout       = 5 * time.Minute
+	DefaultRenewAfter          = 50 * 24 * time.Hour
+	DefaultRenewAtOnce         = 1
 	DefaultReturnAfter         = 2 * time.Hour
 	// DefaultBudget is the disruption budget of a pool that names none.
 	DefaultBudget        = "10%"
@@ -67,6 +71,10 @@ func SetDefaults(pool *NodePool) {
 // withDefaults is a copy: the pool may be a shallow one of one that others read.
 func withDefaults(standby *Standby) *Standby {
 	standby = standby.DeepCopy()
+	setDuration(&standby.MinUptime, DefaultMinUptime)
+	setDuration(&standby.ResumeTimeout, DefaultResumeTimeout)
+	setDuration(&standby.RenewAfter, DefaultRenewAfter)
+	standby.RenewAtOnce = cmp.Or(standby.RenewAtOnce, DefaultRenewAtOnce)
 	for i := range standby.Targets {
 		if f := standby.Targets[i].Forecast; f != nil {
 			f.Percent = cmp.Or(f.Percent, DefaultForecastPercent)

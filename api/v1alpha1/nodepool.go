@@ -6,6 +6,7 @@ package v1alpha1
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -233,6 +234,45 @@ type Standby struct {
 	// Prefetch says which images are pulled before a machine is frozen. Empty: none, but those that its daemonsets need.
 	// +optional
 	Prefetch *Prefetch `json:"prefetch,omitempty"`
+	// Requests is what each standby machine must hold, such as {cpu: 3500m, memory: 14Gi}. Empty: the cheapest machine that
+	// the pool's on-demand steps allow.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=10
+	Requests corev1.ResourceList `json:"requests,omitempty"`
+	// MinUptime is how long a machine must have been up before it is asked to hibernate. EC2 refuses it for about two
+	// minutes after the launch.
+	// +optional
+	// +kubebuilder:default="2m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	MinUptime *metav1.Duration `json:"minUptime,omitempty"`
+	// ResumeTimeout is how long after its start a machine may take to prove that it is alive. One that has not is terminated
+	// and replaced. Memory is read as fast as the root volume gives it: 32 GiB at 125 MiB/s are four and a half minutes.
+	// +optional
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	ResumeTimeout *metav1.Duration `json:"resumeTimeout,omitempty"`
+	// RenewAfter is the age at which a standby machine is replaced by a new one, at most 59 days: EC2 keeps no hibernated
+	// machine beyond 60. One of an older launch template version is replaced before.
+	// +optional
+	// +kubebuilder:default="1200h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	RenewAfter *metav1.Duration `json:"renewAfter,omitempty"`
+	// RenewAtOnce is how many machines may be under renewal at the same time.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	RenewAtOnce int32 `json:"renewAtOnce,omitempty"`
+	// MaxDiskUSDPerMonth bounds what the root volumes of standby machines may cost a month, at gp3's price of 0.08 USD for
+	// each GiB. Beyond it no machine is made ready, whatever the targets say. Empty: no bound.
+	// +optional
+	MaxDiskUSDPerMonth *resource.Quantity `json:"maxDiskUSDPerMonth,omitempty"`
 }
 
 // Disruption says when and how fast nodes may leave voluntarily.

@@ -15,6 +15,8 @@ const (
 	maxLadder      = 20
 	maxKept        = 1000
 	maxPullSecrets = 10
+	maxRenewAfter  = 59 * 24 * time.Hour
+	maxRenewAtOnce = 100
 )
 
 func validateStandby(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList) {
@@ -41,7 +43,28 @@ func validateStandby(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList
 	for i := range s.Targets {
 		errs = append(errs, validateTarget(&s.Targets[i], targets.Index(i))...)
 	}
+	errs = append(errs, validateResources(s.Requests, path.Child("requests"))...)
+	errs = append(errs, validateStandbyTimes(s, path)...)
+	if most := s.MaxDiskUSDPerMonth; most != nil && most.Sign() < 0 {
+		errs = append(errs, field.Invalid(path.Child("maxDiskUSDPerMonth"), most.String(), "want zero or more, or leave it out for no bound"))
+	}
 	return append(errs, validatePrefetch(s.Prefetch, path.Child("prefetch"))...)
+}
+
+func validateStandbyTimes(s *Standby, path *field.Path) (errs field.ErrorList) {
+	if d := s.MinUptime; d != nil && d.Duration < 0 {
+		errs = append(errs, field.Invalid(path.Child("minUptime"), d.Duration.String(), "want zero or more, such as 2m"))
+	}
+	if d := s.ResumeTimeout; d != nil && d.Duration <= 0 {
+		errs = append(errs, field.Invalid(path.Child("resumeTimeout"), d.Duration.String(), "want more than zero, such as 5m"))
+	}
+	if d := s.RenewAfter; d != nil && (d.Duration <= 0 || d.Duration > maxRenewAfter) {
+		errs = append(errs, field.Invalid(path.Child("renewAfter"), d.Duration.String(), "want more than zero and at most 59 days (1416h): EC2 keeps no hibernated machine beyond 60"))
+	}
+	if s.RenewAtOnce < 0 || s.RenewAtOnce > maxRenewAtOnce {
+		errs = append(errs, field.Invalid(path.Child("renewAtOnce"), s.RenewAtOnce, "want 1 to 100"))
+	}
+	return errs
 }
 
 func validateTarget(t *StandbyTarget, path *field.Path) (errs field.ErrorList) {

@@ -33,6 +33,9 @@ const (
 // in back-off, and only if none of them is free within Patience. Beside a step's free offerings those in back-off that may
 // ride along (catalog.View.Rides) fill the room that is left, the cheapest first. A step for which nothing is left says why in Skipped.
 func Steps(pool *v1alpha1.NodePool, v *catalog.View, launch contract.ScaleUpInput, now time.Time) []contract.Step {
+	if launch.Tier != "" {
+		launch.CapacityTypes = []v1alpha1.CapacityType{v1alpha1.OnDemand} // a spot machine can be neither hibernated nor stopped
+	}
 	candidates, rejected, problem := catalog.Candidates(pool, v)
 	fitting := narrow(pool, candidates, launch, rejected)
 
@@ -67,7 +70,32 @@ func Steps(pool *v1alpha1.NodePool, v *catalog.View, launch contract.ScaleUpInpu
 			}
 		}
 	}
+	if launch.Tier != "" {
+		return single(steps)
+	}
 	return steps
+}
+
+// mostSingle is how many offerings are asked for one by one, for machines that nobody waits for.
+const mostSingle = 8
+
+// single splits steps into steps of one offering each, the best first: machines for standby are launched by
+// RunInstances, which asks for one.
+func single(steps []contract.Step) (split []contract.Step) {
+	left := mostSingle
+	for _, step := range steps {
+		if len(step.Overrides) == 0 {
+			split = append(split, step)
+			continue
+		}
+		some := step.Overrides[:min(left, len(step.Overrides))]
+		left -= len(some)
+		for _, o := range some {
+			step.Overrides = []contract.Override{o}
+			split = append(split, step)
+		}
+	}
+	return split
 }
 
 // FreeAt is when the first of the offerings that a chain left out is worth a try again; zero where it left none out.
@@ -209,6 +237,10 @@ func narrow(pool *v1alpha1.NodePool, candidates []catalog.Candidate, launch cont
 			rejected["not among the launch's instance types"]++
 			continue
 		}
+		if launch.Tier == v1alpha1.Hibernated && !c.Type.Hibernation {
+			rejected["not able to hibernate"]++
+			continue
+		}
 		if short := lacks(catalog.Allocatable(pool, c.Type), launch.Requests); short != "" {
 			rejected[short]++
 			continue
@@ -262,6 +294,9 @@ func skippedStandby(pool *v1alpha1.NodePool, ct v1alpha1.CapacityType, launch co
 	}
 	kept := int32(0)
 	if s := pool.Spec.Standby; s != nil {
+		if len(s.Targets) > 0 {
+			return ""
+		}
 		kept = s.Stopped
 		if ct == v1alpha1.Hibernated {
 			kept = s.Hibernated

@@ -93,7 +93,7 @@ node through its life, as Temporal workflows that survive any crash and can be r
 	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig file, instead of the configuration's")
 	a.flags = flags
 	root.AddCommand(
-		poolCommand(a), nodeCommand(a), imageCommand(a), scaleUpCommand(a), planCommand(a), whyCommand(a), evaluateCommand(a),
+		poolCommand(a), nodeCommand(a), imageCommand(a), standbyCommand(a), scaleUpCommand(a), planCommand(a), whyCommand(a), evaluateCommand(a),
 		watchCommand(a), simCommand(a), demoCommand(a), doctorCommand(a), versionCommand(a),
 	)
 	root.InitDefaultCompletionCmd()

@@ -130,7 +130,8 @@ func Run(ctx context.Context, o Options) error {
 	demand.sent = instances.expect
 	reclaims := newReclaims(o.Cluster, o.Temporal, instances, o.Events, o.Timing, metrics, log)
 	disruption := newDisruption(o.Cluster.Name(), o.Temporal, o.Timing, metrics, log)
-	if err := handle(o.Cluster, demand, nodes, disruption); err != nil {
+	standbys := newStandbys(o.Cluster, o.Temporal, metrics, &quiet{log: log})
+	if err := handle(o.Cluster, demand, nodes, disruption, standbys); err != nil {
 		return err
 	}
 
@@ -142,6 +143,8 @@ func Run(ctx context.Context, o Options) error {
 	if o.Images != nil {
 		running.Go(func() { newLedger(o.Cluster, o.Sizes, o.Images, o.Timing, metrics, log).run(ctx) })
 	}
+	running.Go(func() { standbys.run(ctx) })
+	running.Go(func() { standbys.again(ctx) })
 	for _, account := range o.Accounts {
 		running.Go(func() { instances.run(ctx, account, nodes.look) })
 	}
@@ -153,7 +156,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // handle connects the cluster's events to those who care.
-func handle(c *kube.Cluster, d *demand, n *nodes, leaving *disruption) error {
+func handle(c *kube.Cluster, d *demand, n *nodes, leaving *disruption, s *standbys) error {
 	_, err := c.Pods().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { d.pod(obj.(*corev1.Pod)) },
 		UpdateFunc: func(_, obj any) { d.pod(obj.(*corev1.Pod)) },
@@ -167,19 +170,26 @@ func handle(c *kube.Cluster, d *demand, n *nodes, leaving *disruption) error {
 		return err
 	}
 	_, err = c.Pools().AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(_ any, initial bool) {
+		AddFunc: func(pool any, initial bool) {
 			leaving.changed()
+			s.changed(pool.(*kube.Pool).Name)
 			if !initial {
 				d.poolChanged()
 			}
 		},
 		UpdateFunc: func(before, after any) {
 			if before.(*kube.Pool).Generation != after.(*kube.Pool).Generation {
+				s.changed(after.(*kube.Pool).Name)
 				d.poolChanged()
 				leaving.changed()
 			}
 		},
-		DeleteFunc: func(any) { d.poolChanged() },
+		DeleteFunc: func(gone any) {
+			if pool, ok := kube.Deleted[*kube.Pool](gone); ok {
+				s.changed(pool.Name)
+			}
+			d.poolChanged()
+		},
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,166 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"floe.dev/floe/api/contract"
+	keeping "floe.dev/floe/internal/standby"
+)
+
+const (
+	// noCapacityFor is how long a machine that EC2 could not start is left alone.
+	noCapacityFor = 2 * time.Minute
+	// claimRounds is how often other machines are tried for a claim in place of those that EC2 could not start.
+	claimRounds = 3
+	// mostAnswers is how many answers to claims are kept.
+	mostAnswers = 50
+)
+
+// serving is a claim that is being served.
+type serving struct {
+	contract.Claim
+	machines []contract.Instance // started, and its own from now on
+	picked   []string            // in this round
+	reason   string
+}
+
+// serve answers every claim there is: machines are chosen for all of them, the fastest first, and started in one call, which
+// is what the API budget for starts asks for. In place of those that EC2 cannot start others are tried. A claim is answered
+// as soon as its machines are on their way, with what there is.
+func (k *keeper) serve(ctx workflow.Context) {
+	var open []*serving
+	for _, c := range k.claims {
+		if i := slices.IndexFunc(k.state.Answers, func(a contract.Claimed) bool { return a.Key == c.Key }); i >= 0 {
+			k.tell(ctx, c.ReplyTo.WorkflowID, c.ReplyTo.Signal, k.state.Answers[i])
+			continue
+		}
+		if !slices.ContainsFunc(open, func(s *serving) bool { return s.Key == c.Key }) {
+			open = append(open, &serving{Claim: c})
+		}
+	}
+	k.claims = nil
+	for range claimRounds {
+		if ids := k.pick(ctx, open); len(ids) == 0 || !k.start(ctx, open, ids) {
+			break
+		}
+	}
+	for _, s := range open {
+		k.answer(ctx, s)
+	}
+	k.news = true
+}
+
+// pick chooses machines for what the claims still lack.
+func (k *keeper) pick(ctx workflow.Context, open []*serving) (ids []string) {
+	now := workflow.Now(ctx)
+	for _, s := range open {
+		lacks := s.Claim
+		if lacks.Count -= len(s.machines); lacks.Count <= 0 {
+			continue
+		}
+		s.picked = keeping.Pick(k.state, lacks, now)
+		if len(s.picked) < lacks.Count && s.reason == "" {
+			s.reason = fmt.Sprintf("the pool's standby has %d %s machines that would do", len(s.machines)+len(s.picked), s.Tier)
+		}
+		for _, id := range s.picked {
+			m := k.find(id)
+			m.Phase, m.Since, m.Claim = contract.StandbyWaking, now, s.Key
+		}
+		ids = append(ids, s.picked...)
+	}
+	return ids
+}
+
+// start starts what was picked, and sends the machines' Nodes on their way. It reports whether another round may help.
+func (k *keeper) start(ctx workflow.Context, open []*serving, ids []string) (again bool) {
+	k.describe(ctx, fmt.Sprintf("Starting %d machines.", len(ids)))
+	facts := k.state.Facts
+	o := limited(contract.AWSTaskQueue(facts.Account, facts.Region, contract.ClassStart), fmt.Sprintf("start %d machines", len(ids)))
+	at := workflow.Now(ctx)
+	out, err := startActivity.run(ctx, o, contract.StartInput{Account: facts.Account, Region: facts.Region, Cluster: k.in.Cluster, Instances: ids})
+	answers := map[string]contract.StartAnswer{}
+	for _, a := range out.Answers {
+		answers[a.Instance] = a
+	}
+	for _, s := range open {
+		for _, id := range s.picked {
+			m, answer := k.find(id), answers[id]
+			if err == nil && answer.Answer == contract.AnswerStarted {
+				k.wake(ctx, s, m, at)
+				continue
+			}
+			m.Phase, m.Since, m.Claim, m.NotBefore = contract.StandbyFrozen, at, "", at.Add(noCapacityFor)
+			s.reason = fmt.Sprintf("EC2 does not start some: %s", answer.Message)
+			if err != nil {
+				s.reason = "EC2 cannot be asked: " + words(err)
+			} else {
+				again = true
+			}
+		}
+		s.picked = nil
+	}
+	return again
+}
+
+// wake has a started machine's Node prove it and open it.
+func (k *keeper) wake(ctx workflow.Context, s *serving, m *contract.StandbyMachine, at time.Time) {
+	var pods []string
+	if n := len(s.machines); n < len(s.Machines) {
+		pods = s.Machines[n]
+	}
+	instance := m.Instance
+	if !k.tell(ctx, contract.NodeID(k.in.Cluster, instance.ID), contract.SignalResume, contract.Operation{
+		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Pods: pods,
+	}) {
+		k.forget(instance.ID) // no such workflow: what is left of the machine is the sweep's
+		return
+	}
+	s.machines = append(s.machines, instance)
+}
+
+// answer tells a ScaleUp what it gets. One that has ended gets nothing: its machines go back to sleep.
+func (k *keeper) answer(ctx workflow.Context, s *serving) {
+	claimed := contract.Claimed{Key: s.Key, Machines: s.machines}
+	if len(s.machines) < s.Count {
+		claimed.Reason = s.reason
+	}
+	if !k.tell(ctx, s.ReplyTo.WorkflowID, s.ReplyTo.Signal, claimed) {
+		for _, i := range s.machines {
+			k.giveBack(ctx, i.ID, s.Key)
+		}
+		return
+	}
+	k.state.Answers = append(k.state.Answers, claimed)
+	k.state.Answers = k.state.Answers[max(0, len(k.state.Answers)-mostAnswers):]
+}
+
+// unclaim takes machines back.
+func (k *keeper) unclaim(ctx workflow.Context, u contract.Unclaim) {
+	for _, id := range u.Instances {
+		k.giveBack(ctx, id, u.Key)
+	}
+	k.news = true
+}
+
+// giveBack takes one machine back: it is frozen again once it is awake, since EC2 ignores what it is asked before.
+func (k *keeper) giveBack(ctx workflow.Context, instance, claim string) {
+	switch m := k.find(instance); {
+	case m != nil && m.Claim == claim:
+		m.Unclaimed = true
+	case m == nil && slices.ContainsFunc(k.state.Answers, func(a contract.Claimed) bool { return a.Key == claim }):
+		// It is in service already.
+		for _, a := range k.state.Answers {
+			for _, i := range a.Machines {
+				if a.Key == claim && i.ID == instance {
+					again := contract.StandbyMachine{Instance: i, Phase: contract.StandbyMaking, Since: workflow.Now(ctx)}
+					k.state.Machines = append(k.state.Machines, again)
+					k.freeze(ctx, again)
+				}
+			}
+		}
+	}
+}
