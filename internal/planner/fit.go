@@ -151,6 +151,7 @@ func (p *plan) fitNodes() {
 		return cmp.Or(
 			cmp.Compare(b.priority, a.priority),
 			cmp.Compare(btoi(b.topology.any()), btoi(a.topology.any())),
+			cmp.Compare(len(a.topology.with), len(b.topology.with)), // whom they want to be near has its place by then
 			cmp.Compare(a.topology.strictness(), b.topology.strictness()),
 			cmp.Compare(portion(b.req, total), portion(a.req, total)),
 			strings.Compare(a.key, b.key),
@@ -171,6 +172,7 @@ func (p *plan) fitNodes() {
 // fitTier puts pods of one priority on nodes.
 func (p *plan) fitTier(order []*class) {
 	p.fitAllRuled(order)
+	p.settleNodes(order)
 	var plain []*class
 	for _, c := range order {
 		if !c.ruled() {
@@ -277,6 +279,7 @@ func (p *plan) fitRuled(c *class) (any bool) {
 			return any
 		}
 		n := open[i]
+		p.ruled = append(p.ruled, placement{c, n, c.pods[len(c.pods)-c.left]})
 		p.place(c, n, 1)
 		any = true
 		if p.room(c, n) == 0 {
@@ -339,15 +342,8 @@ func (p *plan) attracted(t *topology, domainOf func(*counter) (string, bool)) bo
 
 // place puts n pods of a class on a node.
 func (p *plan) place(c *class, n *nodeState, count int) {
-	pods := c.take(count)
-	if n.flight != nil {
-		id := n.flight.entry.ScaleUp
-		p.result.InFlight[id] = append(p.result.InFlight[id], pods...)
-	} else if n.InFlight {
-		p.result.InFlight[n.Name] = append(p.result.InFlight[n.Name], pods...)
-	} else {
-		p.result.OnNodes[n.Name] = append(p.result.OnNodes[n.Name], pods...)
-	}
+	to, name := p.resultOf(n)
+	to[name] = append(to[name], c.take(count)...)
 	n.free.add(c.req, -int64(count))
 	n.ports = append(n.ports, c.ports...)
 	for _, k := range c.topology.matched {
@@ -360,4 +356,15 @@ func (p *plan) place(c *class, n *nodeState, count int) {
 			k.owners[domain] += count
 		}
 	}
+}
+
+// resultOf a node is where the result has its pods.
+func (p *plan) resultOf(n *nodeState) (places map[string][]*corev1.Pod, name string) {
+	switch {
+	case n.flight != nil:
+		return p.result.InFlight, n.flight.entry.ScaleUp
+	case n.InFlight:
+		return p.result.InFlight, n.Name
+	}
+	return p.result.OnNodes, n.Name
 }

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -40,10 +41,20 @@ func (it *item) samePlaces(o *item) bool {
 type slot struct {
 	number int // from 1
 	name   string
-	values map[string]string // by topology key; a key that the machines don't have is missing
-	offers []offer           // by machine
+	values map[string]string    // by topology key; a key that the machines don't have is missing
+	unseen map[spreadScope]bool // spreads that do not look at machines there
+	offers []offer              // by machine
 	// machines that can be bought there, cheapest first
 	machines []*machine
+}
+
+// domain is the slot's domain for a counter; ok is false where it does not count what is there.
+func (s *slot) domain(k *counter) (value string, ok bool) {
+	if k.spread != nil && s.unseen[*k.spread] {
+		return "", false
+	}
+	value, ok = s.values[k.term.key]
+	return value, ok
 }
 
 // usd is what a machine costs there.
@@ -76,9 +87,9 @@ func (p *plan) assign(caps map[*class]map[string]int) []*item {
 	}
 	slices.SortStableFunc(ruled, func(a, b *class) int {
 		return cmp.Or(
+			cmp.Compare(len(a.topology.with), len(b.topology.with)),
 			cmp.Compare(a.topology.strictness(), b.topology.strictness()),
 			cmp.Compare(b.priority, a.priority),
-			cmp.Compare(len(a.topology.with), len(b.topology.with)),
 		)
 	})
 	// A class that wants to be near another waits until that has its places.
@@ -88,13 +99,10 @@ func (p *plan) assign(caps map[*class]map[string]int) []*item {
 		left[c] = c.left
 		perSlot[c] = map[*slot]*item{}
 	}
-	for progress := true; progress; {
-		progress = false
-		for _, c := range ruled {
-			if p.spreadOut(c, left, perSlot[c], caps[c]) {
-				progress = true
-			}
-		}
+	p.spreadAll(ruled, left, perSlot, caps)
+	if p.dropUpsetItems(ruled, perSlot, left) {
+		p.spreadAll(ruled, left, perSlot, caps)
+		p.dropUpsetItems(ruled, perSlot, left)
 	}
 	for _, c := range ruled {
 		for _, s := range p.slotsOf(c) {
@@ -104,6 +112,18 @@ func (p *plan) assign(caps map[*class]map[string]int) []*item {
 		}
 	}
 	return items
+}
+
+// spreadAll gives pods of all these classes their slots.
+func (p *plan) spreadAll(ruled []*class, left map[*class]int, perSlot map[*class]map[*slot]*item, caps map[*class]map[string]int) {
+	for progress := true; progress; {
+		progress = false
+		for _, c := range ruled {
+			if p.spreadOut(c, left, perSlot[c], caps[c]) {
+				progress = true
+			}
+		}
+	}
 }
 
 // spreadOut gives as many pods of a class as possible their slots, one at a time: always the slot with the fewest pods
@@ -129,22 +149,27 @@ func (p *plan) spreadOut(c *class, left map[*class]int, items map[*slot]*item, c
 			it = &item{class: c, slot: s}
 			items[s] = it
 		}
-		it.left++
-		it.asked++
+		it.put(1)
 		left[c]--
 		any = true
-		for _, k := range c.topology.matched {
-			if value, ok := s.values[k.term.key]; ok {
-				k.put(value, 1)
-			}
-		}
-		for _, k := range c.topology.without {
-			if value, ok := s.values[k.term.key]; ok {
-				k.owners[value]++
-			}
-		}
 	}
 	return any
+}
+
+// put gives the item's slot n pods more, or fewer.
+func (it *item) put(n int) {
+	it.left += n
+	it.asked += n
+	for _, k := range it.class.topology.matched {
+		if value, ok := it.slot.domain(k); ok {
+			k.put(value, n)
+		}
+	}
+	for _, k := range it.class.topology.without {
+		if value, ok := it.slot.domain(k); ok {
+			k.owners[value] += n
+		}
+	}
 }
 
 func (p *plan) bestSlot(c *class, slots []option, items map[*slot]*item, caps map[string]int) *slot {
@@ -160,7 +185,7 @@ func (p *plan) bestSlot(c *class, slots []option, items map[*slot]*item, caps ma
 		}
 		count := 0
 		for _, k := range c.topology.matched {
-			if value, ok := s.values[k.term.key]; ok {
+			if value, ok := s.domain(k); ok {
 				count += k.n[value]
 			}
 		}
@@ -235,7 +260,7 @@ func (p *plan) slotsOf(c *class) []option {
 		return c.slots
 	}
 	c.slots = []option{}
-	for _, s := range p.allSlots(c.bought, placeKeys(c)) {
+	for _, s := range p.allSlots(c.bought, placeKeys(c), c.partlySeenBy()) {
 		i := slices.IndexFunc(s.machines, func(m *machine) bool {
 			return fits(m.room, nil, c.req) && !anyConflict(c.ports, m.ports)
 		})
@@ -246,9 +271,34 @@ func (p *plan) slotsOf(c *class) []option {
 	return c.slots
 }
 
-// allSlots of a profile by topology keys: its offerings, sorted out by the values of these labels.
-func (p *plan) allSlots(f *profile, keys []string) []*slot {
+// partlySeenBy is which nodes others' spreads look at that count the class's pods, but may do so on some of the nodes only
+// that these can run on.
+func (c *class) partlySeenBy() (scopes []spreadScope) {
+	for _, k := range c.topology.matched {
+		own := slices.ContainsFunc(c.topology.spreads, func(r spreadRule) bool { return r.counter == k })
+		if own || k.spread == nil || k.term.key == corev1.LabelHostname || slices.Contains(scopes, *k.spread) {
+			continue
+		}
+		if f := k.spread; f.selects != nil && f.selects != c.profile || f.tolerates != nil && f.tolerates != c.profile {
+			scopes = append(scopes, *f)
+		}
+	}
+	return scopes
+}
+
+// sees reports whether a spread looks at a machine once it is a node there.
+func (f *spreadScope) sees(m *machine, ct, zone int) bool {
+	return (f.selects == nil || f.selects.matches(unnamed, m.labelsOf(ct, zone))) &&
+		(f.tolerates == nil || f.tolerates.untolerated(m.pool) == nil)
+}
+
+// allSlots of a profile by topology keys: its offerings, sorted out by the values of these labels and by which of the
+// scopes have them.
+func (p *plan) allSlots(f *profile, keys []string, scopes []spreadScope) []*slot {
 	id := strconv.Itoa(f.number) + " " + strings.Join(keys, " ")
+	for _, s := range scopes {
+		id += fmt.Sprintf(" %d/%d", s.selects.id(), s.tolerates.id())
+	}
 	if known, ok := p.slots[id]; ok {
 		return known
 	}
@@ -261,10 +311,20 @@ func (p *plan) allSlots(f *profile, keys []string) []*slot {
 			for _, key := range keys {
 				name = append(append(name, labels[key]...), ';')
 			}
+			var unseen map[spreadScope]bool
+			for i, s := range scopes {
+				if !s.sees(m, ct, zone) {
+					if unseen == nil {
+						unseen = map[spreadScope]bool{}
+					}
+					unseen[s] = true
+					name = append(strconv.AppendInt(name, int64(i), 10), ';')
+				}
+			}
 			s := byName[string(name)]
 			if s == nil {
 				p.numbered++
-				s = &slot{number: p.numbered, name: string(name), values: map[string]string{}, offers: make([]offer, len(p.machines))}
+				s = &slot{number: p.numbered, name: string(name), values: map[string]string{}, unseen: unseen, offers: make([]offer, len(p.machines))}
 				for _, key := range keys {
 					if value, ok := labels[key]; ok {
 						s.values[key] = value

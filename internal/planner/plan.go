@@ -21,6 +21,7 @@ type plan struct {
 	daemons      []*daemon
 	nodes        []*nodeState
 	flights      []*flight
+	ruled        []placement // see settleNodes
 	namespaces   []*corev1.Namespace
 	profiles     map[string]*profile
 	slots        map[string][]*slot

@@ -1,8 +1,10 @@
 package differential
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,7 +49,7 @@ func (r *run) place(ctx context.Context, place map[types.NamespacedName]string, 
 			if err := r.release(ctx, r.pods[k]); err != nil {
 				return "", err
 			}
-			if r.oneByOne {
+			if r.before != nil {
 				if err := r.awaitDecided(ctx, r.pods[k]); err != nil {
 					return "", err
 				}
@@ -78,14 +80,18 @@ func (r *run) place(ctx context.Context, place map[types.NamespacedName]string, 
 	return "", nil
 }
 
-// order of pods, by name.
+// order of pods: see sort.
 func (r *run) order(place map[types.NamespacedName]string) []types.NamespacedName {
-	var keys []types.NamespacedName
-	for k := range place {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	keys := slices.Collect(maps.Keys(place))
+	r.sort(keys)
 	return keys
+}
+
+// sort pods, those of higher priority first, as the scheduler takes them, then by name.
+func (r *run) sort(keys []types.NamespacedName) {
+	slices.SortFunc(keys, func(a, b types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(*r.pods[b].Spec.Priority, *r.pods[a].Spec.Priority), strings.Compare(a.String(), b.String()))
+	})
 }
 
 func (r *run) refusals(left map[types.NamespacedName]string, claim string) string {

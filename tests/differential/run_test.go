@@ -25,24 +25,39 @@ import (
 type run struct {
 	*lane
 	*trial
-	id       string
-	oneByOne bool                                 // pods are given to the scheduler one at a time
-	pods     map[types.NamespacedName]*corev1.Pod // pending, as created
-	specs    map[types.NamespacedName]*corev1.Pod // as drawn
-	plan     planner.Result
+	id     string
+	before *verdict                             // of the trial's first run, which this one is to confirm; nil for the first
+	pods   map[types.NamespacedName]*corev1.Pod // pending, as created
+	specs  map[types.NamespacedName]*corev1.Pod // as drawn
+	plan   planner.Result
 }
 
 // verdict of a trial: what planner and scheduler disagree about; empty where they agree.
 type verdict struct {
 	disagreement                string
+	fitted                      []string // pods that fitted already, which the plan says don't
 	launched, onNodes, unplaced int
 }
 
-// try runs a trial, and cleans up after it. err is what kept it from an answer.
-func (l *lane) try(ctx context.Context, t *trial, oneByOne bool) (v verdict, err error) {
+// judge runs a trial. A disagreement is looked at again in a second run, in which nothing is under way while pods are
+// judged: pods are given to the scheduler one at a time, as its own order is not the same in every run, and first of all
+// those that preempt get their room. For the scheduler does not keep a nominated pod's place as the plan does: it looks
+// at pods that are nominated to the very node that it judges, not to others of its zone, and not at their anti-affinity
+// where the pod that it judges has no rules of its own. Only what both runs find is a disagreement.
+func (l *lane) judge(ctx context.Context, t *trial) (v verdict, again bool, err error) {
+	v, err = l.try(ctx, t, nil)
+	if err != nil || v.disagreement == "" {
+		return v, false, err
+	}
+	v, err = l.try(ctx, t, &v)
+	return v, true, err
+}
+
+// try runs a trial once, and cleans up after it. err is what kept it from an answer.
+func (l *lane) try(ctx context.Context, t *trial, before *verdict) (v verdict, err error) {
 	l.runs++
 	r := &run{
-		lane: l, id: fmt.Sprintf("%s-%d", l.name, l.runs), oneByOne: oneByOne,
+		lane: l, id: fmt.Sprintf("%s-%d", l.name, l.runs), before: before,
 		pods: map[types.NamespacedName]*corev1.Pod{}, specs: map[types.NamespacedName]*corev1.Pod{},
 	}
 	r.trial = t.in(r.id, l.name)
@@ -57,7 +72,7 @@ func (l *lane) try(ctx context.Context, t *trial, oneByOne bool) (v verdict, err
 		return v, err
 	}
 	r.plan = planner.Plan(s)
-	v.disagreement, err = r.apply(ctx)
+	v.disagreement, v.fitted, err = r.apply(ctx)
 	for _, pods := range r.plan.OnNodes {
 		v.onNodes += len(pods)
 	}
@@ -130,7 +145,7 @@ func key(pod *corev1.Pod) types.NamespacedName {
 	return types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 }
 
-// setUpDaemons makes the DaemonSets and waits for their pods on the nodes, where they have room.
+// setUpDaemons makes the DaemonSets and waits for their pods on the nodes, where they have room or make room.
 func (r *run) setUpDaemons(ctx context.Context) error {
 	for i, set := range r.DaemonSets {
 		created, err := r.kube.AppsV1().DaemonSets(set.Namespace).Create(ctx, set, metav1.CreateOptions{})
@@ -162,7 +177,11 @@ func (r *run) setUpDaemons(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.evict(ctx, func() bool {
+		return !slices.ContainsFunc(r.all(), func(pod *corev1.Pod) bool {
+			return pod.Status.NominatedNodeName != "" && pod.Spec.NodeName == ""
+		})
+	})
 }
 
 // node that exists before the plan.
@@ -246,13 +265,14 @@ func (r *run) snapshot(ctx context.Context) (s planner.Snapshot, err error) {
 	return s, nil
 }
 
-// apply does what the plan says and returns what the scheduler holds against it.
-func (r *run) apply(ctx context.Context) (disagreement string, err error) {
+// apply does what the plan says and returns what the scheduler holds against it; fitted are the pods that it had room
+// for already.
+func (r *run) apply(ctx context.Context) (disagreement string, fitted []string, err error) {
 	for _, n := range r.Nodes {
 		if len(n.Startup) > 0 {
 			node := r.node(n)
 			if err := r.setTaints(ctx, n.Name, node.Spec.Taints[:len(node.Spec.Taints)-len(n.Startup)]); err != nil {
-				return "", err
+				return "", nil, err
 			}
 		}
 	}
@@ -269,8 +289,14 @@ func (r *run) apply(ctx context.Context) (disagreement string, err error) {
 			}
 		}
 	}
+	// Before anybody preempts, or after.
+	if r.before != nil {
+		if words, err := r.preempted(ctx, nominated); words != "" || err != nil {
+			return words, nil, err
+		}
+	}
 	if words, err := r.place(ctx, place, "an existing node has room for it, says the plan"); words != "" || err != nil {
-		return words, err
+		return words, nil, err
 	}
 	var rest []types.NamespacedName
 	for k, pod := range r.pods {
@@ -278,57 +304,76 @@ func (r *run) apply(ctx context.Context) (disagreement string, err error) {
 			rest = append(rest, k)
 		}
 	}
-	slices.SortFunc(rest, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
-	if words, err := r.nothingFits(ctx, rest); words != "" || err != nil {
-		return words, err
+	r.sort(rest)
+	words, fitted, err := r.nothingFits(ctx, rest, len(nominated) > 0)
+	if words != "" || err != nil {
+		return words, fitted, err
 	}
-	if words, err := r.preempted(ctx, nominated); words != "" || err != nil {
-		return words, err
+	if r.before == nil {
+		if words, err := r.preempted(ctx, nominated); words != "" || err != nil {
+			return words, nil, err
+		}
 	}
-	return r.buy(ctx, rest)
+	words, err = r.buy(ctx, rest)
+	return words, nil, err
 }
 
-// nothingFits gives the scheduler the pods that no existing node has room for, says the plan.
-func (r *run) nothingFits(ctx context.Context, rest []types.NamespacedName) (string, error) {
+// nothingFits gives the scheduler the pods that no existing node has room for, says the plan. What was evicted may leave
+// more room than was needed, which no plan knows of: then a pod must have fitted before, too.
+func (r *run) nothingFits(ctx context.Context, rest []types.NamespacedName, evicted bool) (words string, fitted []string, err error) {
 	for _, k := range rest {
 		if pod := r.now(r.pods[k]); len(pod.Spec.SchedulingGates) > 0 {
 			if err := r.release(ctx, pod); err != nil {
-				return "", err
+				return "", nil, err
 			}
 		}
 	}
-	var words []string
+	var all []string
 	for _, k := range rest {
 		if err := r.awaitDecided(ctx, r.pods[k]); err != nil {
-			return "", err
+			return "", nil, err
 		}
-		if pod := r.now(r.pods[k]); pod != nil && pod.Spec.NodeName != "" {
-			words = append(words, fmt.Sprintf("pod %s fits on %s, which exists; the plan has %s", pod.Name, pod.Spec.NodeName, r.whereIs(k)))
+		pod := r.now(r.pods[k])
+		if pod == nil || pod.Spec.NodeName == "" || r.before != nil && evicted && !slices.Contains(r.before.fitted, pod.Name) {
+			continue
 		}
+		fitted = append(fitted, pod.Name)
+		all = append(all, fmt.Sprintf("pod %s fits on %s, which exists; the plan has %s", pod.Name, pod.Spec.NodeName, r.whereIs(k)))
 	}
-	return strings.Join(words, "\n"), nil
+	return strings.Join(all, "\n"), fitted, nil
 }
 
-// preempted takes away what the scheduler evicts for the pods that it nominated: there must be room for them then. It
-// evicts beside its work, so what it evicts may be marked only a while after it has nominated.
+// preempted takes away what the scheduler evicts for the pods that it nominated: there must be room for them then.
 func (r *run) preempted(ctx context.Context, nominated map[types.NamespacedName]string) (string, error) {
 	left := maps.Clone(nominated)
-	// Not every eviction wakes the pod that it is for; the scheduler itself looks again after five minutes.
-	for range 200 {
+	err := r.evict(ctx, func() bool {
 		maps.DeleteFunc(left, func(k types.NamespacedName, _ string) bool { return r.now(r.pods[k]).Spec.NodeName != "" })
-		if len(left) == 0 {
-			return "", nil
+		return len(left) == 0
+	})
+	if err != nil || len(left) == 0 {
+		return "", err
+	}
+	return r.place(ctx, left, "nothing is bought for it as it preempts")
+}
+
+// evict takes away what the scheduler evicts until done, for two seconds at most: not every eviction wakes the pod that it
+// is for, and the scheduler itself looks again after five minutes. It evicts beside its work, so what it evicts may be
+// marked only a while after it has nominated.
+func (r *run) evict(ctx context.Context, done func() bool) error {
+	for range 200 {
+		if done() {
+			return nil
 		}
 		for _, pod := range r.all() {
 			if pod.DeletionTimestamp != nil {
 				if err := r.delete(ctx, pod); err != nil {
-					return "", err
+					return err
 				}
 			}
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return r.place(ctx, left, "nothing is bought for it as it preempts")
+	return nil
 }
 
 // buy makes the machines that the plan buys, any of those that each launch may bring, and gives the scheduler the pods
