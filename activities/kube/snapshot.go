@@ -19,6 +19,14 @@ import (
 // (spec.registrationTimeout, which has the same default).
 const starting = 15 * time.Minute
 
+// patience is how long a machine of a pool, which may be nil, may take to become ready.
+func (p *planned) patience() time.Duration {
+	if p != nil && p.Spec.RegistrationTimeout != nil {
+		return p.Spec.RegistrationTimeout.Duration
+	}
+	return starting
+}
+
 // snapshot is the cluster as the planner wants it. seen are the ledger's instances that need no ledger any more: their
 // Node is registered, so that every later snapshot knows by itself what it is.
 func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now time.Time) (s planner.Snapshot, seen []string) {
@@ -45,9 +53,12 @@ func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now t
 		}
 		id, _ := contract.InstanceOfProviderID(node.Spec.ProviderID)
 		l := launched[id]
+		if l.waking(node, byName[node.Labels[v1alpha1.LabelPool]], now) {
+			continue // the ledger speaks for it until it is open to pods
+		}
 		if l != nil {
 			here[id] = true
-			if registered(node) && !hasTaint(node.Spec.Taints, v1alpha1.TaintStandby) {
+			if registered(node) {
 				seen = append(seen, id)
 			}
 		}
@@ -56,6 +67,9 @@ func (c *Cluster) snapshot(pools []planned, ledger []contract.LedgerEntry, now t
 			// pool's limits: what takes its place would have to wait until it is gone.
 			s.Pods = append(s.Pods, moving(c.podsOn(node.Name))...)
 			continue
+		}
+		if pool := byName[node.Labels[v1alpha1.LabelPool]]; pool != nil && pool.Spec.Standby != nil && asleep(node) {
+			pool.Standby = append(pool.Standby, standbyOf(node))
 		}
 		if n, ok := nodeOf(node, l, byName, now); ok {
 			n.Pods = c.podsOn(node.Name)
@@ -89,9 +103,11 @@ func attachLimits(nodes []*storagev1.CSINode) map[string]map[string]int32 {
 	return limits
 }
 
-// launch is an instance of the ledger and the pool that it was launched for.
+// launch is an instance of the ledger, and of the launch that brought it the pool, what for, and when it was opened.
 type launch struct {
 	pool     string
+	purpose  contract.Purpose
+	opened   time.Time
 	instance contract.Instance
 }
 
@@ -99,7 +115,7 @@ func launchedOf(ledger []contract.LedgerEntry) map[string]*launch {
 	launched := map[string]*launch{}
 	for _, entry := range ledger {
 		for _, instance := range entry.Instances {
-			launched[instance.ID] = &launch{pool: entry.Pool, instance: instance}
+			launched[instance.ID] = &launch{pool: entry.Pool, purpose: entry.Purpose, opened: entry.Opened, instance: instance}
 		}
 	}
 	return launched
@@ -145,11 +161,6 @@ func nodeOf(node *corev1.Node, l *launch, pools map[string]*planned, now time.Ti
 	}
 	n.USDPerHour = m.usd
 	pool.use(m.Type, node.Status.Capacity)
-	if hasTaint(node.Spec.Taints, v1alpha1.TaintStandby) {
-		// A standby machine is room for nobody; one that a launch has claimed is what it is going to be.
-		n.Taints, n.Unschedulable, n.Settled = lessTaints(n.Taints, v1alpha1.TaintStandby, corev1.TaintNodeUnreachable, corev1.TaintNodeNotReady, corev1.TaintNodeUnschedulable), false, false
-		return n, l != nil
-	}
 	return n, true
 }
 
@@ -162,15 +173,11 @@ func registered(node *corev1.Node) bool {
 // left, or its kubelet has spoken and fallen silent, or it has had the time to become ready. The node controller takes
 // not-ready off a while after the kubelet has said that it is ready; hundreds of nodes at once keep it busy for seconds.
 func settled(node *corev1.Node, pool *planned, now time.Time) bool {
-	within := starting
 	var startup []corev1.Taint
 	if pool != nil {
 		startup = pool.Spec.Template.StartupTaints
-		if t := pool.Spec.RegistrationTimeout; t != nil {
-			within = t.Duration
-		}
 	}
-	if now.Sub(node.CreationTimestamp.Time) > within {
+	if now.Sub(node.CreationTimestamp.Time) > pool.patience() {
 		return true
 	}
 	for _, c := range node.Status.Conditions {

@@ -33,6 +33,9 @@ func check(s Snapshot, r Result) error {
 	if err := checkLimits(s, r); err != nil {
 		return err
 	}
+	if err := checkStandby(s, r); err != nil {
+		return err
+	}
 	if r.USDPerHour < r.LowerBoundUSDPerHour-1e-6 {
 		return fmt.Errorf("price %f is below the lower bound %f", r.USDPerHour, r.LowerBoundUSDPerHour)
 	}
@@ -99,12 +102,19 @@ func offerings(s Snapshot, l *Launch) map[string][]contract.Override {
 			continue
 		}
 		for _, o := range c.Overrides {
-			if (len(l.Zones) == 0 || slices.Contains(l.Zones, o.Zone)) && (len(l.CapacityTypes) == 0 || slices.Contains(l.CapacityTypes, o.CapacityType)) {
+			wanted := len(l.CapacityTypes) == 0 || slices.Contains(l.CapacityTypes, o.CapacityType) ||
+				o.CapacityType == v1alpha1.OnDemand && slices.ContainsFunc(l.CapacityTypes, isTier)
+			if (len(l.Zones) == 0 || slices.Contains(l.Zones, o.Zone)) && wanted {
 				all[c.Type.Name] = append(all[c.Type.Name], o)
 			}
 		}
 	}
 	return all
+}
+
+// isTier reports whether a capacity type is standby's: its machines run on demand.
+func isTier(ct v1alpha1.CapacityType) bool {
+	return ct == v1alpha1.Hibernated || ct == v1alpha1.Stopped
 }
 
 func typeOf(p Pool, name string) contract.InstanceType {
@@ -286,8 +296,8 @@ func checkLimits(s Snapshot, r Result) error {
 			used[name] = q
 		}
 		for _, l := range r.Launches {
-			if l.Pool != p.Name {
-				continue
+			if l.Pool != p.Name || len(l.CapacityTypes) > 0 && !slices.ContainsFunc(l.CapacityTypes, func(ct v1alpha1.CapacityType) bool { return !isTier(ct) }) {
+				continue // standby machines count already
 			}
 			var cpu, memory int64
 			for _, name := range l.InstanceTypes {

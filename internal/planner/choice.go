@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/catalog"
 )
 
@@ -95,11 +96,14 @@ func (p *plan) explainBought(e *contract.Explanation, b *bin, at *draft, beside 
 	won := p.choice(b.lot, b.zones())
 	e.Winner, e.Beside = &won, beside
 	e.Place = fmt.Sprintf("%s of pool %s is bought", won.InstanceType, won.Pool)
+	if b.tier != "" {
+		e.Place = fmt.Sprintf("%s of pool %s is woken from standby", won.InstanceType, won.Pool)
+	}
 	if at.count > 1 {
 		e.Place += fmt.Sprintf(", one of %d alike", at.count)
 	}
 	e.Next = p.choices(b.parts,
-		func(l *lot) bool { return l.machine == b.machine && l.ct == b.ct },
+		func(l *lot) bool { return l.machine == b.machine && l.capacityType() == b.capacityType() },
 		func(l *lot) bool { return p.affords(l.open(0), p.instead(l, b)) })
 	for i := range e.Next {
 		e.Next[i].MoreUSDPerHour = e.Next[i].USDPerHour - won.USDPerHour
@@ -124,14 +128,14 @@ func (p *plan) choices(parts []part, won, affords func(*lot) bool) []contract.Ch
 	}
 	type key struct {
 		*machine
-		ct int
+		v1alpha1.CapacityType
 	}
 	seen := map[key]bool{}
 	var choices []contract.Choice
 	for i := range p.asked {
 		var level []candidate
 		for _, l := range p.asked[i].lots {
-			k := key{l.machine, l.ct}
+			k := key{l.machine, l.capacityType()}
 			if won(l) || seen[k] || !affords(l) {
 				continue
 			}
@@ -158,7 +162,7 @@ func (p *plan) choices(parts []part, won, affords func(*lot) bool) []contract.Ch
 func (p *plan) choice(l *lot, zones uint64) contract.Choice {
 	usd, premium := l.toPay(l.ct, zones)
 	c := contract.Choice{
-		Pool: l.pool.Name, InstanceType: l.typ.Name, CapacityType: capacityTypes[l.ct], Step: l.step + 1,
+		Pool: l.pool.Name, InstanceType: l.typ.Name, CapacityType: l.capacityType(), Step: l.step + 1,
 		USDPerHour: usd, RiskUSDPerHour: premium,
 	}
 	offer{zones}.each(func(_, zone int) { c.Zones = append(c.Zones, p.zones[zone]) })

@@ -52,6 +52,7 @@ func (p *plan) addLaunches() {
 		}
 	}
 	p.drafts = drafts
+	p.bound(drafts)
 	slack := p.slack(drafts)
 	for _, d := range drafts {
 		p.result.Launches = append(p.result.Launches, p.launch(d, slack))
@@ -91,7 +92,7 @@ func (p *plan) places(b *bin) (zones []string, types []v1alpha1.CapacityType) {
 	if len(types) == ctCount {
 		types = nil
 	}
-	return zones, types
+	return zones, b.withTiers(types)
 }
 
 // anywhere reports whether any machine of the pool can be bought for the bin's pods as this capacity type.
@@ -145,7 +146,7 @@ func (p *plan) launch(d *draft, slack map[*poolState]share) Launch {
 // alternatives are the names of the types that would serve, the launch's own first, and how many there were to choose
 // from. All hold the fullest machine's pods, in every place that the launch allows.
 func (p *plan) alternatives(d *draft, requests vec, sh share) (names []string, of int) {
-	lv := &p.asked[d.level]
+	lv, own := p.buysAt(d)
 	var all []alternative
 	for _, m := range d.pool.machines {
 		a := alternative{machine: m, offers: m.avail.and(p.narrowed(d.zones, d.types))}
@@ -164,7 +165,6 @@ func (p *plan) alternatives(d *draft, requests vec, sh share) (names []string, o
 	slices.SortStableFunc(all, func(a, b alternative) int {
 		return cmp.Or(cmp.Compare(btoi(b.atLevel), btoi(a.atLevel)), cmp.Compare(a.usd, b.usd), strings.Compare(a.typ.Name, b.typ.Name))
 	})
-	own := d.price()
 	var here, later []alternative
 	for _, a := range all {
 		if a.atLevel && (len(here) < fewTypes || a.usd <= own*maxDearer) {
@@ -238,7 +238,7 @@ type share struct{ cpu, memory float64 }
 func (p *plan) slack(drafts []*draft) map[*poolState]share {
 	bought := map[*poolState]usage{}
 	for _, d := range drafts {
-		bought[d.pool] = bought[d.pool].plus(d.nominal(), int64(d.count))
+		bought[d.pool] = bought[d.pool].plus(d.machine.nominal(), int64(d.count))
 	}
 	shares := map[*poolState]share{}
 	for pool, u := range bought {
@@ -251,7 +251,7 @@ func (p *plan) slack(drafts []*draft) map[*poolState]share {
 }
 
 func (s share) allows(d *draft, m *machine) bool {
-	own, other := d.nominal(), m.nominal()
+	own, other := d.machine.nominal(), m.nominal()
 	return float64(other.cpu-own.cpu) <= s.cpu*float64(own.cpu) && float64(other.memory-own.memory) <= s.memory*float64(own.memory)
 }
 
@@ -262,9 +262,13 @@ func (p *plan) launchWords(d *draft, l *Launch, pods, of int) string {
 	}
 	holds := slices.Clone(d.used)
 	holds.add(d.daemon, 1)
+	if d.tier != "" {
+		return standbyWords(d, fmt.Sprintf("%s for %s%s: %s of the pool's standby", plural(pods, "pod"), plural(l.Count, "machine"), where, d.typ.Name),
+			l.USDPerHour, p.words(holds))
+	}
 	return fmt.Sprintf("%s for %s%s: %s at $%.4f an hour (step %d, %s) is the best of %d types that hold %s",
 		plural(pods, "pod"), plural(l.Count, "machine"), where, d.typ.Name, l.USDPerHour, d.step+1,
-		capacityTypes[d.ct], of, p.words(holds))
+		d.capacityType(), of, p.words(holds))
 }
 
 // premiumWords says what a machine was reckoned dearer than its price; nothing where it was not.

@@ -3,6 +3,8 @@ package planner
 import (
 	"cmp"
 	"slices"
+
+	"floe.dev/floe/api/v1alpha1"
 )
 
 // level is machines that are asked for together: pools of one weight, at one step of their chains.
@@ -19,9 +21,13 @@ type lot struct {
 	ct    int
 	zones uint64
 	usd   float64 // in the cheapest of its zones
+	// tier and free are of standby machines: which, and how many there are. Empty where the lot is to be bought.
+	tier v1alpha1.CapacityType
+	free int
 }
 
-// levels in the order in which they are asked: pools of higher weight first, the steps of their chains in order. All
+// levels in the order in which they are asked: pools of higher weight first, the steps of their chains in order, and the
+// standby machines of steps that come before all that buy before what any pool of their weight buys. All
 // levels without offerings in back-off come before all with them: a machine that can be had is better than one that
 // probably can't, whatever the pools' weights.
 func (p *plan) levels() []level {
@@ -34,16 +40,25 @@ func (p *plan) levels() []level {
 	slices.SortFunc(weights, func(a, b int32) int { return cmp.Compare(b, a) })
 	weights = slices.Compact(weights)
 	var levels []level
+	add := func(lots []*lot) {
+		if len(lots) == 0 {
+			return
+		}
+		lv := level{number: len(levels), lots: lots, of: map[*machine]*lot{}}
+		for _, l := range lots {
+			lv.of[l.machine] = l
+		}
+		levels = append(levels, lv)
+	}
 	for _, stale := range []bool{false, true} {
 		for _, w := range weights {
 			for step := range steps {
-				if lots := p.lots(w, step, stale); len(lots) > 0 {
-					lv := level{number: len(levels), lots: lots, of: map[*machine]*lot{}}
-					for _, l := range lots {
-						lv.of[l.machine] = l
-					}
-					levels = append(levels, lv)
+				if !stale {
+					add(p.standbyLots(w, step))
 				}
+			}
+			for step := range steps {
+				add(p.lots(w, step, stale))
 			}
 		}
 	}
@@ -75,6 +90,11 @@ func (p *plan) lots(weight int32, step int, stale bool) []*lot {
 	if stale && !anyStale {
 		return nil
 	}
+	return byPrice(lots)
+}
+
+// byPrice sorts lots, the cheapest first.
+func byPrice(lots []*lot) []*lot {
 	slices.SortStableFunc(lots, func(a, b *lot) int { return cmp.Compare(a.usd, b.usd) })
 	return lots
 }
@@ -84,13 +104,30 @@ func (l *lot) holds(it *item) bool {
 	return it.on(l.machine)[l.ct]&l.zones != 0 && fits(l.room, nil, it.class.req) && !anyConflict(it.class.ports, l.ports)
 }
 
-// affordable is how many of the lot the pool's limits leave room for.
+// affordable is how many of the lot the pool's limits leave room for, or how many are left where they are there already.
 func (l *lot) affordable() int {
+	if l.tier != "" {
+		return l.pool.plan.freeOf(l)
+	}
 	return timesWithin(l.pool.limit, l.pool.inUse, l.nominal())
 }
 
+// nominal is what one more of the lot counts against limits: standby machines count already.
+func (l *lot) nominal() usage {
+	if l.tier != "" {
+		return usage{}
+	}
+	return l.machine.nominal()
+}
+
+// capacityType is how the lot is asked for.
+func (l *lot) capacityType() v1alpha1.CapacityType {
+	return cmp.Or(l.tier, capacityTypes[l.ct])
+}
+
 // undominated leaves out lots that another of the same pool beats for every item: as much room at most as dear, in every
-// place where any item's pods could run on it. Limits look at nominal size, so pools that have them keep all.
+// place where any item's pods could run on it. Limits look at nominal size, so pools that have them keep all; and of standby
+// machines there are only so many of each.
 func undominated(lots []*lot, items []*item) []*lot {
 	type constraint struct {
 		f *profile
@@ -107,7 +144,7 @@ func undominated(lots []*lot, items []*item) []*lot {
 	}
 	var kept []*lot
 	for _, l := range lots { // cheapest first
-		if l.pool.limited() || !slices.ContainsFunc(kept, func(k *lot) bool { return k.beats(l, kinds) }) {
+		if l.tier != "" || l.pool.limited() || !slices.ContainsFunc(kept, func(k *lot) bool { return k.beats(l, kinds) }) {
 			kept = append(kept, l)
 		}
 	}

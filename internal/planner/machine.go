@@ -112,6 +112,8 @@ type poolState struct {
 	zoneIDs  []string // by zone
 	machines []*machine
 	byType   map[string]*machine
+	chain    []v1alpha1.FallbackStep // by what its machines are when they run
+	frozen   []*frozen
 	limit    usage
 	inUse    usage // nodes, ledger and this plan's launches
 }
@@ -123,7 +125,7 @@ func (p *plan) addPools(pools []Pool) {
 	p.zones = zoneNames(pools)
 	for _, pool := range pools {
 		s := &poolState{
-			Pool: pool, plan: p, zoneIDs: make([]string, len(p.zones)), byType: map[string]*machine{},
+			Pool: pool, plan: p, zoneIDs: make([]string, len(p.zones)), byType: map[string]*machine{}, chain: asBought(pool.Spec.Fallback),
 			limit: limitsOf(pool.Spec.Limits), inUse: usageOf(pool.Used),
 		}
 		p.pools = append(p.pools, s)
@@ -133,6 +135,7 @@ func (p *plan) addPools(pools []Pool) {
 		for i := range pool.Candidates {
 			p.addMachine(s, &pool.Candidates[i])
 		}
+		s.addStandby()
 	}
 }
 
@@ -157,8 +160,8 @@ func (p *plan) addMachine(s *poolState, c *catalog.Candidate) {
 			m.fresh[ct] |= bit
 		}
 		s.region, s.zoneIDs[zone] = o.Region, o.ZoneID
-		for i := range s.Spec.Fallback {
-			if step := &s.Spec.Fallback[i]; m.steps[i]&bit == 0 && catalog.StepAllows(s.NodePool, step, c.Type, o) {
+		for i := range s.chain {
+			if step := &s.chain[i]; m.steps[i]&bit == 0 && catalog.StepAllows(s.NodePool, step, c.Type, o) {
 				m.steps[i] |= bit
 			}
 		}

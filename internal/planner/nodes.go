@@ -170,6 +170,7 @@ func (p *plan) addFlight(entry contract.LedgerEntry) {
 // addOpen makes nodes of the machines of a launch that are not there yet. Each counts with the least of what it may
 // become, and against limits with the most.
 func (p *plan) addOpen(f *flight, pool *poolState) {
+	pool.claim(p, f.entry)
 	ch, room, most := p.choose(pool, f.entry)
 	if len(ch.machines) == 0 {
 		return
@@ -215,7 +216,9 @@ func (p *plan) choose(pool *poolState, e contract.LedgerEntry) (ch *choice, room
 			room[i] = min(room[i], allocatable[i])
 		}
 		n := m.nominal()
-		most = usage{cpu: max(most.cpu, n.cpu), memory: max(most.memory, n.memory), nodes: 1}
+		if !onlyStandby(e.CapacityTypes) {
+			most = usage{cpu: max(most.cpu, n.cpu), memory: max(most.memory, n.memory), nodes: 1}
+		}
 		ch.machines, ch.offers = append(ch.machines, m), append(ch.offers, o)
 		o.each(func(ct, zone int) {
 			if usd := m.price[ct][zone]; ch.usd == 0 || usd < ch.usd {
@@ -226,7 +229,8 @@ func (p *plan) choose(pool *poolState, e contract.LedgerEntry) (ch *choice, room
 	return ch, room, most
 }
 
-// narrowed is the offerings in these zones and of these capacity types; none named means all.
+// narrowed is the offerings in these zones and of these capacity types, standby's as what they run as; none named means
+// all.
 func (p *plan) narrowed(zones []string, types []v1alpha1.CapacityType) offer {
 	mask := ^uint64(0)
 	if len(zones) > 0 {
@@ -239,7 +243,7 @@ func (p *plan) narrowed(zones []string, types []v1alpha1.CapacityType) offer {
 	}
 	var o offer
 	for ct := range o {
-		if len(types) == 0 || slices.Contains(types, capacityTypes[ct]) {
+		if len(types) == 0 || slices.ContainsFunc(types, func(t v1alpha1.CapacityType) bool { return runsAs(t) == capacityTypes[ct] }) {
 			o[ct] = mask
 		}
 	}

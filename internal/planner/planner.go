@@ -9,8 +9,8 @@
 //     filled (fresh.go). The scheduler is going to bind those.
 //  3. Pods that topology constraints tell where to go (spread, affinity, anti-affinity over zones and the like) are
 //     given their places (places.go), and pods that must share a node are put together (together.go).
-//  4. The rest is packed into machines, level by level: pools by weight, then steps of their chains, offerings in
-//     back-off last (levels.go). Within a level the linear relaxation prices every resource (lp.go), and machines are
+//  4. The rest is packed into machines, level by level: pools by weight, then frozen standby machines where chains begin
+//     with them (standby.go), then the steps that buy, offerings in back-off last (levels.go). Within a level the linear relaxation prices every resource (lp.go), and machines are
 //     bought by how little of their price is wasted (buy.go, pack.go, tail.go); where there are many pods of few
 //     kinds, by the best patterns to fill machines in (patterns.go, knapsack.go).
 //  5. Machines alike become launches, with the other types that would serve (launch.go), and what found no place gets
@@ -91,6 +91,9 @@ type Pool struct {
 	// Reclaims is the offering memory's word on how often spot machines are taken back (catalog.View.Reclaims): plans are
 	// made by catalog.View.RiskedUSD, and told by price. May be nil.
 	Reclaims map[contract.Offering]float64
+	// Standby is the pool's frozen machines that no launch has claimed. They are used before anything is bought, where the
+	// pool's chain asks for their tier first, and count against Used like all others.
+	Standby []Standby
 	// Used counts against the pool's limits: nominal cpu and memory of the machines in Nodes, and `nodes`. What the
 	// Ledger is to bring is added by the planner: a machine still open counts with the largest type that it may become.
 	Used corev1.ResourceList

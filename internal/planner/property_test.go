@@ -44,6 +44,9 @@ func snapshots(t *rapid.T, tb testing.TB) Snapshot {
 		}
 		s.Nodes = append(s.Nodes, n)
 	}
+	for i := range s.Pools {
+		drawStandby(t, &s.Pools[i])
+	}
 	for i := range rapid.IntRange(1, 6).Draw(t, "kinds") {
 		s.Pods = append(s.Pods, drawPods(t, fmt.Sprintf("kind-%d", i), apps)...)
 	}
@@ -60,6 +63,8 @@ func drawPool(t *rapid.T, tb testing.TB, name string, make func(*v1alpha1.NodePo
 	np.Spec.Fallback = rapid.SampledFrom([][]v1alpha1.FallbackStep{
 		{{CapacityType: v1alpha1.OnDemand}},
 		{{CapacityType: v1alpha1.Spot}, {CapacityType: v1alpha1.OnDemand}},
+		{{CapacityType: v1alpha1.Hibernated}, {CapacityType: v1alpha1.Stopped}, {CapacityType: v1alpha1.Spot}, {CapacityType: v1alpha1.OnDemand}},
+		{{CapacityType: v1alpha1.Stopped}, {CapacityType: v1alpha1.OnDemand}},
 		{{CapacityType: v1alpha1.Spot, Requirements: []corev1.NodeSelectorRequirement{{Key: v1alpha1.LabelInstanceFamily, Operator: corev1.NodeSelectorOpIn, Values: []string{"c6i"}}}}, {CapacityType: v1alpha1.OnDemand}},
 	}).Draw(t, "chain")
 	np.Spec.Weight = int32(rapid.IntRange(0, 1).Draw(t, "weight"))

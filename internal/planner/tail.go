@@ -43,7 +43,7 @@ func (p *plan) joinTwo(known joins) bool {
 				continue
 			}
 			joined, looked := known[[2]*bin{a, b}]
-			if !looked || a.pool.limited() { // what limits allow changes with each that is joined
+			if !looked || a.tier != "" || a.pool.limited() { // what limits and standby allow changes with each that is joined
 				joined = p.cheaper(slices.Concat(a.parts, b.parts), a, b)
 				known[[2]*bin{a, b}] = joined
 			}
@@ -103,8 +103,17 @@ func (b *bin) putAll(parts []part) bool {
 	return true
 }
 
-// affords reports whether the pool's limits allow a bin instead of others.
+// affords reports whether the pool's limits, or its standby, allow a bin instead of others.
 func (p *plan) affords(b *bin, instead ...*bin) bool {
+	if b.tier != "" {
+		free := b.affordable()
+		for _, old := range instead {
+			if old != nil && old.lot == b.lot {
+				free += old.times
+			}
+		}
+		return free >= b.times
+	}
 	return !b.pool.limited() || p.without(b, instead).within(b.pool.limit)
 }
 

@@ -77,7 +77,8 @@ func (p *plan) join(it *item) bool {
 	}
 	for i := range p.asked {
 		for _, l := range p.asked[i].lots { // cheapest first
-			if l.holds(it) && l.affordable() > 0 {
+			// Standby machines cannot grow.
+			if l.tier == "" && l.holds(it) && l.affordable() > 0 {
 				p.bins = append(p.bins, l.open(i))
 				l.pool.inUse = l.pool.inUse.plus(l.nominal(), 1)
 				p.enter(p.bins[len(p.bins)-1], it, len(p.bins)-1)
