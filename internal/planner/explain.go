@@ -169,6 +169,10 @@ func topologyWords(c *class) string {
 		words = append(words, "pod anti-affinity over "+k.term.key+": every domain has a pod that it keeps away from")
 	}
 	for _, k := range c.topology.with {
+		if k.term.claim != "" {
+			words = append(words, "pods that share claim "+k.term.claim+" come to one zone: it has no room for all of them")
+			continue
+		}
 		words = append(words, "pod affinity over "+k.term.key+": no place to be had has room beside a pod that it selects")
 	}
 	for _, k := range c.topology.matched {

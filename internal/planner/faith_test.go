@@ -234,3 +234,17 @@ func TestSpreadDoesNotCountWhereItDoesNotLook(t *testing.T) {
 		}
 	}
 }
+
+func TestOneOfTheDaemonSetsThatWantAPortRuns(t *testing.T) {
+	p := pool(t, view("m5"), "general")
+	daemon := func(name, cpu string, change ...func(*corev1.Pod)) *appsv1.DaemonSet {
+		of := pod(name, cpuMem(cpu, "100Mi"), append(change, onPort(8080))...)
+		return &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: of.Spec}}}
+	}
+	r := Plan(Snapshot{
+		Pods: many(1, "a", cpuMem("1700m", "1Gi")), Pools: []Pool{p},
+		DaemonSets: []*appsv1.DaemonSet{daemon("a-small", "50m", selecting(v1alpha1.LabelZone, testZones[0])), daemon("b-large", "450m")},
+	})
+	require.NotContains(t, r.Launches[0].InstanceTypes, "m5.large", "where the small one does not run the large one does")
+	require.Equal(t, int64(2150), r.Launches[0].Requests.Cpu().MilliValue(), "one of them runs")
+}

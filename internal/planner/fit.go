@@ -54,7 +54,8 @@ func (p *plan) countersOf(pod *corev1.Pod) []*counter {
 	counters, known := p.counting[string(p.sig.buf)]
 	if !known {
 		for _, k := range p.counters {
-			if k.term.matches(pod) {
+			// Whoever is bound has its claims' volumes, and those say where the others can run.
+			if k.term.claim == "" && k.term.matches(pod) {
 				counters = append(counters, k)
 			}
 		}

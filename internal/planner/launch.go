@@ -123,7 +123,7 @@ func (p *plan) launch(d *draft, slack map[*poolState]share) Launch {
 	types, of := p.alternatives(d, requests, slack[d.pool])
 	l := Launch{
 		Pool: d.pool.Name, Count: d.count, InstanceTypes: types, Zones: d.zones, CapacityTypes: d.types,
-		Requests: p.dims.list(requests), Classes: map[string]int{},
+		Requests: reckoned(p.dims.list(requests), d.pool, d.typ), Classes: map[string]int{},
 	}
 	var premium float64
 	l.USDPerHour, premium = d.toPay(d.ct, d.bin.zones())

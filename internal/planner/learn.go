@@ -1,18 +1,28 @@
 package planner
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/catalog"
 )
 
-// learn reads off the nodes that have been ready what machines of their pool and type really give to pods: the least of
-// each resource that any of them has. What is reckoned for a type is an estimate, and a machine bought for a pod that
-// its like has just refused would be refused too.
+// seen is what the nodes of a pool and type that have been ready give to pods: the least of each resource that any of
+// them has, and how many have it at all.
+type seen struct {
+	nodes int
+	least corev1.ResourceList
+	have  map[corev1.ResourceName]int
+}
+
+// learn reads off the nodes that have been ready what machines of their pool and type really give to pods. What is
+// reckoned for a type is an estimate, and a machine bought for a pod that its like has just refused would be refused too.
 func (p *plan) learn(nodes []Node) {
-	p.learned = map[poolType]corev1.ResourceList{}
+	p.learned = map[poolType]*seen{}
 	for i := range nodes {
 		n := &nodes[i]
 		key := poolType{n.Pool, n.Labels[v1alpha1.LabelInstanceType]}
@@ -21,12 +31,16 @@ func (p *plan) learn(nodes []Node) {
 		}
 		known := p.learned[key]
 		if known == nil {
-			known = corev1.ResourceList{}
+			known = &seen{least: corev1.ResourceList{}, have: map[corev1.ResourceName]int{}}
 			p.learned[key] = known
 		}
+		known.nodes++
 		for name, amount := range n.Allocatable {
-			if have, ok := known[name]; !ok || amount.Cmp(have) < 0 {
-				known[name] = amount
+			if !amount.IsZero() { // as where a device plugin is starting, or gone
+				known.have[name]++
+			}
+			if have, ok := known.least[name]; !ok || amount.Cmp(have) < 0 {
+				known.least[name] = amount
 			}
 		}
 	}
@@ -36,12 +50,28 @@ type poolType struct{ pool, typ string }
 
 // allocatable is what a machine gives to pods: what is reckoned for its type, or what its like were seen to give, if
 // that is less. Never more: chains leave out types that hold less than a launch's requests, by what is reckoned.
+// Extended resources nobody reckons with: a machine has those that all of its like have. As long as one of them lacks
+// some, because its device plugin is still starting say, no more are bought for it.
 func (p *plan) allocatable(pool *poolState, t contract.InstanceType) corev1.ResourceList {
 	list := catalog.Allocatable(pool.NodePool, t)
-	for name, seen := range p.learned[poolType{pool.Name, t.Name}] {
-		if have, ok := list[name]; ok && seen.Cmp(have) < 0 {
-			list[name] = seen
+	known := p.learned[poolType{pool.Name, t.Name}]
+	if known == nil {
+		return list
+	}
+	for name, least := range known.least {
+		if have, reckoned := list[name]; reckoned && least.Cmp(have) < 0 || !reckoned && known.have[name] == known.nodes {
+			list[name] = least
 		}
 	}
 	return list
+}
+
+// reckoned is a request less what is only learned of a type: chains know what is reckoned, and would leave the type out.
+func reckoned(requests corev1.ResourceList, pool *poolState, t contract.InstanceType) corev1.ResourceList {
+	list := catalog.Allocatable(pool.NodePool, t)
+	maps.DeleteFunc(requests, func(name corev1.ResourceName, _ resource.Quantity) bool {
+		_, ok := list[name]
+		return !ok
+	})
+	return requests
 }

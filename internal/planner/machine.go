@@ -202,23 +202,27 @@ func zoneNames(pools []Pool) []string {
 }
 
 // addDaemons takes the DaemonSets' part off every machine that they would run on. Where a DaemonSet runs in some zones
-// only, the machine is reckoned with it in all.
+// only, the machine is reckoned with it in all. Of those that want the same host port one alone will run, and nobody
+// knows which: the most of what they ask for is taken off.
 func (p *plan) addDaemons() {
-	for _, d := range p.daemons {
-		for _, m := range p.machines {
-			if d.profile.on(m).empty() || anyConflict(d.ports, m.ports) {
+	for _, m := range p.machines {
+		m.daemon = make(vec, len(p.dims.names))
+		var rivals []*daemon // one for all that want the same port
+		for _, d := range p.daemons {
+			if d.profile.on(m).empty() {
 				continue
 			}
-			if m.daemon == nil {
-				m.daemon = make(vec, len(p.dims.names))
+			i := slices.IndexFunc(rivals, func(r *daemon) bool { return anyConflict(d.ports, r.ports) })
+			if i < 0 {
+				i = len(rivals)
+				rivals = append(rivals, &daemon{req: make(vec, len(p.dims.names))})
 			}
-			m.daemon.add(d.req, 1)
+			rivals[i].req.maxOf(d.req)
+			rivals[i].ports = append(rivals[i].ports, d.ports...)
 			m.ports = append(m.ports, d.ports...)
 		}
-	}
-	for _, m := range p.machines {
-		if m.daemon == nil {
-			m.daemon = make(vec, len(p.dims.names))
+		for _, r := range rivals {
+			m.daemon.add(r.req, 1)
 		}
 		m.room.add(m.daemon, -1)
 	}

@@ -33,7 +33,7 @@ type plan struct {
 	labelKeys    []string
 	sig          signature
 	storage      *storage
-	learned      map[poolType]corev1.ResourceList
+	learned      map[poolType]*seen
 	attach       map[string]map[string]int32 // see learnAttached
 	bins         []*bin
 	drafts       []*draft // of the result's launches
@@ -59,6 +59,7 @@ func newPlan(s Snapshot) *plan {
 	pods := slices.DeleteFunc(slices.Clone(s.Pods), func(pod *corev1.Pod) bool { return !planned(pod) })
 	p.result.Ignored = len(s.Pods) - len(pods)
 	p.storage = newStorage(&s)
+	p.storage.users(pods, s.Nodes)
 	p.labelKeys = labelKeys(&s)
 	p.classes = group(pods, p.labelKeys, p.storage)
 	p.result.Classes = len(p.classes)

@@ -131,7 +131,8 @@ type Launch struct {
 	// Zones and CapacityTypes narrow the pool's. Empty means all of them.
 	Zones         []string
 	CapacityTypes []v1alpha1.CapacityType
-	// Requests is, resource by resource, the most that any of the machines has to hold, DaemonSets included.
+	// Requests is, resource by resource, the most that any of the machines has to hold, DaemonSets included. Extended
+	// resources are left out, which no type is known for beforehand: InstanceTypes have what is asked of those.
 	Requests corev1.ResourceList
 	// Machines are the pods of each machine, Count of them.
 	Machines [][]*corev1.Pod

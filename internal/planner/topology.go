@@ -18,9 +18,13 @@ type term struct {
 	selector   labels.Selector
 	namespaces map[string]bool // nil: all
 	also       []*term         // the other terms of one affinity: only pods that all of them select count
+	claim      string          // instead of a selector: the pods that use this claim, by namespace/name
 }
 
 func (t *term) matches(pod *corev1.Pod) bool {
+	if t.claim != "" {
+		return uses(pod, t.claim)
+	}
 	return (t.namespaces == nil || t.namespaces[pod.Namespace]) && t.selector.Matches(labels.Set(pod.Labels)) &&
 		!slices.ContainsFunc(t.also, func(o *term) bool { return !o.matches(pod) })
 }
@@ -136,6 +140,7 @@ func requiredAntiAffinity(pod *corev1.Pod) []corev1.PodAffinityTerm {
 func (p *plan) addTopology(nodes []Node) {
 	for _, c := range p.classes {
 		p.addRules(c)
+		p.addClaims(c)
 	}
 	// Bound pods' anti-affinity counts only where it selects pods that are planned for.
 	for i := range nodes {
@@ -274,7 +279,10 @@ func narrowed(s *metav1.LabelSelector, pod *corev1.Pod, match, mismatch []string
 }
 
 func counterKey(t *term, namespaces string, scope *spreadScope) string {
-	key := t.key + "\x00" + t.selector.String() + "\x00" + namespaces
+	key := t.key + "\x00" + namespaces
+	if t.claim == "" {
+		key += "\x00" + t.selector.String()
+	}
 	if scope != nil {
 		key += fmt.Sprintf("\x00spread %d %d", scope.selects.id(), scope.tolerates.id())
 	}

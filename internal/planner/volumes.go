@@ -39,6 +39,7 @@ type volumes struct {
 	where   []*nodeaffinity.NodeSelector
 	zonal   bool           // some of where looks at the zone
 	attach  map[string]int // how many are attached by each driver
+	shared  []string       // claims without a volume yet that other pods use too, by namespace/name
 	problem string         // why the pod can run nowhere, whatever is bought
 }
 
@@ -47,6 +48,10 @@ type storage struct {
 	claims  map[string]*corev1.PersistentVolumeClaim // by namespace/name
 	volumes map[string]*corev1.PersistentVolume
 	classes map[string]*storagev1.StorageClass
+
+	zones   map[string]string      // of nodes
+	holders map[string]*corev1.Pod // of claims that one pod alone may use, see users
+	shared  map[string]bool
 }
 
 func newStorage(s *Snapshot) *storage {
@@ -54,6 +59,7 @@ func newStorage(s *Snapshot) *storage {
 		claims:  make(map[string]*corev1.PersistentVolumeClaim, len(s.Claims)),
 		volumes: make(map[string]*corev1.PersistentVolume, len(s.Volumes)),
 		classes: make(map[string]*storagev1.StorageClass, len(s.StorageClasses)),
+		zones:   map[string]string{}, holders: map[string]*corev1.Pod{}, shared: map[string]bool{},
 	}
 	for _, c := range s.Claims {
 		st.claims[c.Namespace+"/"+c.Name] = c
@@ -79,6 +85,7 @@ func (st *storage) of(pod *corev1.Pod) *volumes {
 			v = &volumes{attach: map[string]int{}}
 		}
 		st.add(v, name, claim)
+		st.addUsers(v, pod, name)
 	}
 	return v
 }

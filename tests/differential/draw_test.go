@@ -50,10 +50,11 @@ func drawn(seed int) *trial {
 	return t
 }
 
-// apart are predicates that no trial has both of: once a startup taint goes, the scheduler may preempt there, and no plan
-// made before knows.
+// apart are predicates that no trial has both of. Once a startup taint goes, the scheduler may preempt there, and no plan
+// made before knows. And a claim that pending pods share is counted for each of them against what a node can attach.
 func apart(a, b string) bool {
-	return a == startupTaints && b == preemption || a == preemption && b == startupTaints
+	pairs := [][2]string{{startupTaints, preemption}, {sharedClaims, attachLimits}}
+	return slices.Contains(pairs, [2]string{a, b}) || slices.Contains(pairs, [2]string{b, a})
 }
 
 // trials draws trials that exercise these predicates.

@@ -22,6 +22,8 @@ const (
 
 	startupTaints = "startup taints"
 	preemption    = "preemption"
+	sharedClaims  = "shared claims"
+	attachLimits  = "attach limits"
 )
 
 var predicates = []predicate{
@@ -48,8 +50,13 @@ var predicates = []predicate{
 		})
 	}},
 	{"extended resources", func(d *draw) {
-		n := d.aNode()
-		set(&n.Extra, extended, pick(d, "1", "2", "4"))
+		of, amount := d.aNode(), pick(d, "1", "2", "4")
+		all := d.often(70) // nodes alike: then new ones are taken to have it, too
+		for i := range d.Nodes {
+			if n := &d.Nodes[i]; n == of || all && n.Pool == of.Pool && n.Type == of.Type {
+				set(&n.Extra, extended, amount)
+			}
+		}
 		asked := pick(d, "1", "2")
 		d.kind(func(p *corev1.Pod) {
 			set(&p.Spec.Containers[0].Resources.Requests, extended, asked)
@@ -296,7 +303,22 @@ var predicates = []predicate{
 			}
 		}
 	}},
-	{"attach limits", func(d *draw) {
+	{sharedClaims, func(d *draw) {
+		d.waiting()
+		d.share(pick(d, "", "", zones[1]), corev1.ReadWriteMany)
+	}},
+	{"ReadWriteOncePod", func(d *draw) {
+		d.waiting()
+		n := d.aNode()
+		zone := pick(d, "", n.Zone, n.Zone)
+		claim := d.share(zone, corev1.ReadWriteOncePod)
+		if zone != "" && d.often(60) {
+			holder := pod("holder-0", "100m", "128Mi", apps[0])
+			holder.Namespace, holder.Spec.Volumes = claim.Namespace, []corev1.Volume{volumeOf(claim.Name)}
+			n.Bound = append(n.Bound, holder)
+		}
+	}},
+	{attachLimits, func(d *draw) {
 		d.waiting()
 		d.someNodes(2)
 		limit := map[string]int32{} // a type's nodes are alike

@@ -56,9 +56,36 @@ func (d *draw) claimFor(p *corev1.Pod, name, zone string) {
 		c.PVC.Annotations = map[string]string{annBound: "yes"}
 	}
 	d.Claims = append(d.Claims, c)
-	p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
-		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name},
-	}})
+	p.Spec.Volumes = append(p.Spec.Volumes, volumeOf(name))
+}
+
+func volumeOf(claim string) corev1.Volume {
+	return corev1.Volume{Name: claim, VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+	}}
+}
+
+// share gives all pods of a kind, two at least, one claim: see claimFor.
+func (d *draw) share(zone string, mode corev1.PersistentVolumeAccessMode) *corev1.PersistentVolumeClaim {
+	kind := d.aKind()
+	d.more(kind, 2)
+	name := ""
+	for _, p := range d.Pods {
+		switch {
+		case kindOf(p) != kind:
+		case name == "":
+			name = fmt.Sprintf("shared-%d", len(d.Claims))
+			d.claimFor(p, name, zone)
+		default:
+			p.Spec.Volumes = append(p.Spec.Volumes, volumeOf(name))
+		}
+	}
+	c := &d.Claims[len(d.Claims)-1]
+	c.PVC.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{mode}
+	if c.PV != nil {
+		c.PV.Spec.AccessModes = c.PVC.Spec.AccessModes
+	}
+	return c.PVC
 }
 
 // waiting makes sure of the class that waits for pods, in all zones or in some.
