@@ -61,6 +61,16 @@ func TestPodsThatShareAClaimComeToOneZone(t *testing.T) {
 	}
 }
 
+func TestASharedClaimIsNoAffinity(t *testing.T) {
+	s := withStorage(t, many(2, "a", cpuMem("500m", "1Gi"), claiming("ours"), near(corev1.LabelHostname, "web"))...)
+	s.Claims = append(s.Claims, unboundClaim("ours", "waits"))
+	s.Nodes = []Node{
+		node(s.Pools[0], "alone", "m5.xlarge", testZones[0]),
+		node(s.Pools[0], "web", "m5.xlarge", testZones[1], pod("bound", cpuMem("1", "1Gi"), labeled("app", "web"))),
+	}
+	require.Len(t, Plan(s).OnNodes["web"], 2, "that no pod uses the claim yet says nothing of whom they want to be near")
+}
+
 func TestAVolumeIsMadeWhereTheSchedulerSaid(t *testing.T) {
 	s := withStorage(t, pod("a", cpuMem("1", "1Gi"), claiming("ours")))
 	claim := unboundClaim("ours", "waits")

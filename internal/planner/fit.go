@@ -330,11 +330,15 @@ func (p *plan) allowed(c *class, n *nodeState, least []int) bool {
 func (p *plan) attracted(t *topology, domainOf func(*counter) (string, bool)) bool {
 	first := true
 	for _, k := range t.with {
-		first = first && k.total == 0 && t.self[k]
+		first = first && (k.term.claim != "" || k.total == 0 && t.self[k])
 	}
 	for _, k := range t.with {
+		alone := first
+		if k.term.claim != "" { // no affinity of the pod's: each claim by itself
+			alone = k.total == 0
+		}
 		domain, ok := domainOf(k)
-		if !ok || !first && k.n[domain] == 0 {
+		if !ok || !alone && k.n[domain] == 0 {
 			return false
 		}
 	}

@@ -54,7 +54,14 @@ func (t *topology) upset(least []int, domainOf func(*counter) (string, bool)) bo
 	}
 	alone, near := true, true
 	for _, k := range t.with {
-		if domain, ok := domainOf(k); ok {
+		domain, ok := domainOf(k)
+		switch {
+		case !ok:
+		case k.term.claim != "":
+			if k.n[domain] < k.total {
+				return true
+			}
+		default:
 			alone = alone && t.self[k] && k.total == 1 // nobody else is there that it could want to be near
 			near = near && k.n[domain] > btoi(t.self[k])
 		}
