@@ -49,13 +49,17 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 	}
 	require.Equal(t, map[string]float64{
 		"floe": 0, "kube.prod": 0, "kube.staging": 0,
-		"aws.main.eu-west-1.launch": 1.5, "aws.main.eu-west-1.terminate": 100, "aws.main.eu-west-1.read": 400,
+		"aws.main.eu-west-1.launch": 1.5, "aws.main.eu-west-1.start": 40, "aws.main.eu-west-1.stop": 100,
+		"aws.main.eu-west-1.terminate": 100, "aws.main.eu-west-1.read": 400,
 	}, rates)
 	for _, name := range []string{
 		contract.ActivityPlan, contract.ActivityOpenChain, contract.ActivityRegister, contract.ActivityReadNode,
 		contract.ActivityDrain, contract.ActivityDeleteNode, contract.ActivityLaunch, contract.ActivityTerminate,
 		contract.ActivityDescribe, contract.ActivityPutNode, contract.ActivityStartNodes, contract.ActivityPutHops, contract.ActivityPrune,
 		contract.ActivityDisrupt, contract.ActivityCordon, contract.ActivityAwaitNodes, contract.ActivityPutEvents,
+		contract.ActivityConfirmReclaim, contract.ActivityUnmark, contract.ActivityPutReclaim,
+		contract.ActivityStart, contract.ActivityStop, contract.ActivityAwaitState, contract.ActivityFreeze, contract.ActivityReadLastWords,
+		contract.ActivityProve, contract.ActivityOpenNode, contract.ActivityReadStandby, contract.ActivityPrefetch, contract.ActivityChooseImages,
 	} {
 		require.True(t, served[name], name)
 	}
