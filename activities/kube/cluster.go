@@ -66,6 +66,8 @@ type Cluster struct {
 
 	changed  notifier // by node name: a pod of the node changed
 	moved    notifier // by node name: the Node changed
+	freed    notifier // anyBudget: a budget has room
+	turns    turns
 	troubles troubles
 
 	start sync.Once
@@ -125,6 +127,11 @@ func NewCluster(o ClusterOptions) (*Cluster, error) {
 		},
 	}); err != nil {
 		return nil, err
+	}
+	if c.budgets != nil {
+		if err := c.watchBudgets(); err != nil {
+			return nil, err
+		}
 	}
 	_, err := c.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		UpdateFunc: func(_, now any) { c.changed.notify(now.(*corev1.Pod).Spec.NodeName) },

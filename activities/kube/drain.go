@@ -126,6 +126,8 @@ func (d *drain) cordon(ctx context.Context) error {
 func (d *drain) run(ctx context.Context) error {
 	changed, stop := d.cluster.changed.watch(d.in.Node)
 	defer stop()
+	freed, unwatch := d.cluster.freed.watch(anyBudget)
+	defer unwatch()
 	for {
 		left := leaving(d.cluster.podsOn(d.in.Node))
 		if len(left) == 0 {
@@ -157,6 +159,7 @@ func (d *drain) run(ctx context.Context) error {
 			timer.Stop()
 			return ctx.Err()
 		case <-changed:
+		case <-freed:
 		case <-timer.C:
 		}
 		timer.Stop()

@@ -24,13 +24,16 @@ import (
 const (
 	// evictionsAtOnce by one drain. The API server works each off in milliseconds.
 	evictionsAtOnce = 8
-	// A refused eviction is tried again after firstRetry, then after twice as long each time up to mostRetry. A
-	// budget frees up when another pod becomes ready, which no event of this node's pods tells.
+	// A refused eviction is tried again after firstRetry, then after twice as long each time up to mostRetry. Where one
+	// budget holds the pod, it is tried as soon as that has room, and in any case after mostRetry.
 	firstRetry = 500 * time.Millisecond
 	mostRetry  = 5 * time.Second
 	// evictTimeout bounds one call: client-go itself waits, inside a call, as long as a Retry-After header says, up to
-	// ten times.
-	evictTimeout = 5 * time.Second
+	// ten times. The API server tries for ten seconds to write the budget, and a call that ends between that and the
+	// pod's deletion has spent the budget for two minutes; so it is no shorter.
+	evictTimeout = 12 * time.Second
+	// tellEvery is how often the heart beats while calls take long.
+	tellEvery = 2 * time.Second
 )
 
 // attempt is what was tried with one pod.
@@ -53,7 +56,7 @@ func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duratio
 		mu.Lock()
 		t := d.tried[string(pod.UID)]
 		mu.Unlock()
-		if t.gone || t.deleted || !late && now.Before(t.next) || pod.DeletionTimestamp != nil && !(late && d.tooLong(pod)) {
+		if t.gone || t.deleted || !late && now.Before(t.next) && !d.freed(pod, t) || pod.DeletionTimestamp != nil && !(late && d.tooLong(pod)) {
 			continue
 		}
 		group.Go(func() error {
@@ -77,10 +80,37 @@ func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duratio
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
+	stop := d.beating(ctx, &mu)
+	err = group.Wait()
+	stop()
+	if err != nil {
 		return 0, err
 	}
 	return d.nextLook(pods, d.now()), nil
+}
+
+// beating has the heart beat until stop is called. mu is over d.done.
+func (d *drain) beating(ctx context.Context, mu *sync.Mutex) (stop func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(tellEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-ticker.C:
+				mu.Lock()
+				activity.RecordHeartbeat(ctx, d.done)
+				mu.Unlock()
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
 }
 
 // inOrder is pods by priority, the highest first; of equals that one first which wants more time to end.
@@ -107,13 +137,19 @@ func (d *drain) tell(pod *corev1.Pod, what string, refused int) {
 
 // see evicts one pod, or deletes it. A refusal that only time heals is no error.
 func (d *drain) see(ctx context.Context, pod *corev1.Pod, t attempt, late bool) (attempt, bool, error) {
+	asked, held := true, false
 	var err error
 	if late {
 		err = d.deletePod(ctx, pod)
 	} else {
-		err = d.evictPod(ctx, pod)
+		asked, held, err = d.evictInTurn(ctx, pod, t)
 	}
 	switch {
+	case !asked:
+		if !d.now().Before(t.next) {
+			t.next = d.now().Add(firstRetry)
+		}
+		return t, false, err
 	case err == nil:
 		// Evicted, it is going: should the informer not show that within the longest retry, it is asked again.
 		t = attempt{deleted: late, next: d.now().Add(mostRetry)}
@@ -124,7 +160,11 @@ func (d *drain) see(ctx context.Context, pod *corev1.Pod, t attempt, late bool) 
 		return t, false, nil
 	case !late && mustWait(err):
 		t.refused++
-		t.next = d.now().Add(min(firstRetry<<min(t.refused-1, 8), mostRetry))
+		wait := mostRetry
+		if !held {
+			wait = min(firstRetry<<min(t.refused-1, 8), mostRetry)
+		}
+		t.next = d.now().Add(wait)
 		return t, false, nil
 	case errors.Is(err, context.Canceled):
 		return t, false, err
@@ -135,7 +175,8 @@ func (d *drain) see(ctx context.Context, pod *corev1.Pod, t attempt, late bool) 
 }
 
 func (d *drain) evictPod(ctx context.Context, pod *corev1.Pod) error {
-	bounded, cancel := context.WithTimeout(ctx, evictTimeout)
+	// Past the deadline it is deleted: a call that hangs must not hold that up.
+	bounded, cancel := context.WithTimeout(ctx, min(evictTimeout, max(d.deadline.Sub(d.now()), time.Second)))
 	defer cancel()
 	err := d.cluster.client.PolicyV1().Evictions(pod.Namespace).Evict(bounded, &policyv1.Eviction{
 		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace},
