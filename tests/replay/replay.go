@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"floe.dev/floe/workflows"
 )
@@ -40,7 +41,11 @@ func All(ctx context.Context, c client.Client, namespace string) (int, error) {
 	var errs []error
 	err := each(ctx, c, namespace, func(id string, h *historypb.History) error {
 		n++
-		if err := r.ReplayWorkflowHistory(quiet(), h); err != nil {
+		// By its own id: launch tokens are made of it, and a claim's answer is known by its token.
+		original := worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{
+			ID: id, RunID: h.Events[0].GetWorkflowExecutionStartedEventAttributes().GetOriginalExecutionRunId(),
+		}}
+		if err := r.ReplayWorkflowHistoryWithOptions(quiet(), h, original); err != nil {
 			errs = append(errs, fmt.Errorf("workflow %s does not replay: %w", id, err))
 		}
 		return nil
