@@ -149,7 +149,7 @@ func (n *node) run(ctx workflow.Context) (*contract.NodeView, error) {
 		case n.state.Operation != nil:
 			n.operate(ctx)
 		case n.madeForStandby(ctx):
-			n.state.Operation = &contract.Operation{Kind: contract.SignalHibernate, Tier: n.in.Tier, Reason: "it was made ready for the pool's standby"}
+			n.state.Operation = &contract.Operation{Kind: contract.SignalHibernate, Tier: n.in.Tier, By: contract.StandbyID(n.in.Cluster, n.in.Pool), Reason: "it was made ready for the pool's standby"}
 		case step.Phase == contract.PhaseInitialized && len(lifecycle.Blocking(n.state)) == 0:
 			continue // on to ready
 		case n.full() && n.idle() && workflow.AllHandlersFinished(ctx):

@@ -71,6 +71,7 @@ func (n *node) part(tier v1alpha1.CapacityType) *contract.Frozen {
 func (n *node) freeze(ctx workflow.Context) {
 	op := *n.state.Operation
 	part := n.part(op.Tier)
+	part.ByHand = op.By != contract.StandbyID(n.in.Cluster, n.in.Pool)
 	// One that was made for standby and has not been in service since has no pods, and is not to have any.
 	inService := n.in.Tier == "" && part.Freezes == 0 || !part.Woke.IsZero()
 	if inService {
@@ -213,7 +214,7 @@ func (n *node) report(ctx workflow.Context, state contract.ReportedState) {
 		Instance: n.in.Instance, Tier: n.in.Tier, State: state,
 	}
 	if part := n.state.Standby; part != nil {
-		r.Tier, r.Verdict, r.Reason, r.Took = part.Tier, part.Verdict, part.Reason, part.Took
+		r.Tier, r.Verdict, r.Reason, r.Took, r.ByHand = part.Tier, part.Verdict, part.Reason, part.Took, part.ByHand
 	}
 	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.StandbyID(n.in.Cluster, n.in.Pool), "", contract.SignalReported, r))
 }

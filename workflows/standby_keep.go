@@ -151,6 +151,7 @@ func (k *keeper) report(ctx workflow.Context, r contract.StandbyReport, now time
 		return // it has been told otherwise meanwhile, and says so when it is there
 	}
 	m.Tier, m.Verdict, m.Reason, m.Took, m.Since, m.Claim, m.Unclaimed = r.Tier, r.Verdict, r.Reason, r.Took, now, "", false
+	m.ByHand = r.ByHand
 	switch r.State {
 	case contract.ReportFrozen:
 		m.Phase, k.state.Failures = contract.StandbyFrozen, 0
@@ -180,7 +181,7 @@ func (k *keeper) drop(ctx workflow.Context, instance, reason string) {
 func (k *keeper) freeze(ctx workflow.Context, m contract.StandbyMachine) {
 	if !k.tell(ctx, contract.NodeID(k.in.Cluster, m.Instance.ID), contract.SignalHibernate, contract.Operation{
 		Request: fmt.Sprintf("%s/%s/%d", k.info.WorkflowExecution.RunID, m.Instance.ID, m.Since.UnixNano()),
-		Reason:  "it was woken and is not needed", Tier: m.Tier,
+		Reason:  "it was woken and is not needed", Tier: m.Tier, By: k.info.WorkflowExecution.ID,
 	}) {
 		k.forget(m.Instance.ID)
 	}

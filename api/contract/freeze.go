@@ -28,6 +28,8 @@ type Frozen struct {
 	// Asleep is true from when EC2 has it stopped until it is in service again, or has failed to be.
 	Asleep  bool    `json:"asleep,omitempty"`
 	Verdict Verdict `json:"verdict,omitempty"`
+	// ByHand says that a person had it frozen: it does not go for being more than the standby wants.
+	ByHand bool `json:"byHand,omitempty"`
 	// Reason in words, where the verdict is not what the tier asks for, or the last wake failed.
 	Reason string `json:"reason,omitempty"`
 	// Since is when EC2 had it stopped; Woke when its last wake was proven.

@@ -57,6 +57,8 @@ type StandbyMachine struct {
 	Reason   string                `json:"reason,omitempty"`
 	// Took is how long its last wake took; zero: it was never woken.
 	Took time.Duration `json:"took,omitempty"`
+	// ByHand says that a person had it frozen.
+	ByHand bool `json:"byHand,omitempty"`
 	// Claim is the key of the claim that it was given to; Unclaimed says that it was given back before it was awake.
 	Claim     string `json:"claim,omitempty"`
 	Unclaimed bool   `json:"unclaimed,omitempty"`
@@ -105,6 +107,7 @@ type StandbyReport struct {
 	Verdict Verdict       `json:"verdict,omitempty"`
 	Reason  string        `json:"reason,omitempty"`
 	Took    time.Duration `json:"took,omitempty"`
+	ByHand  bool          `json:"byHand,omitempty"`
 }
 
 // ReportedState is what became of a machine.

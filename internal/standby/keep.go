@@ -31,8 +31,9 @@ type Moves struct {
 	Ceiling bool
 }
 
-// Keep says what is to be done so that a standby is kept at its goal. Only frozen machines go, the oldest first; one that
-// is renewed goes when its tier is full without it. s is read only.
+// Keep says what is to be done so that a standby is kept at its goal. Only frozen machines go, the oldest first, and one
+// that a person had frozen only where its tier is drained or its pool is gone; one that is renewed goes when its tier is
+// full without it. s is read only.
 func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 	moves := Moves{Fill: map[v1alpha1.CapacityType]int{}}
 	if spec := s.Facts.Spec; spec != nil && !s.Facts.Gone {
@@ -40,7 +41,8 @@ func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 	}
 	for _, tier := range Tiers {
 		want := goal.Of(tier).Count
-		if slices.Contains(s.Drained, tier) || s.Facts.Gone {
+		empties := slices.Contains(s.Drained, tier) || s.Facts.Gone
+		if empties {
 			want = 0
 		}
 		count, frozen := 0, []contract.StandbyMachine{}
@@ -55,7 +57,7 @@ func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 			case m.Renewing != "" || slices.ContainsFunc(moves.Renew, func(r Renewal) bool { return r.Instance == m.Instance.ID }):
 			default:
 				count++
-				if m.Phase == contract.StandbyFrozen {
+				if m.Phase == contract.StandbyFrozen && (!m.ByHand || empties) {
 					frozen = append(frozen, m)
 				}
 			}

@@ -37,6 +37,7 @@ func dropped(m Moves) (ids []string) {
 
 func TestKeep(t *testing.T) {
 	old := func(m *contract.StandbyMachine) { m.Instance.LaunchTime = keepNow.Add(-51 * 24 * time.Hour) }
+	byHand := func(m *contract.StandbyMachine) { m.ByHand = true }
 	renewing := func(m *contract.StandbyMachine) { m.Renewing = "it is old" }
 	facts := contract.StandbyFacts{Spec: &v1alpha1.Standby{RenewAtOnce: 1}, ImageID: "ami-1"}
 	cheap := resource.MustParse("4.1") // two of 25 GiB are 4 USD
@@ -61,10 +62,12 @@ func TestKeep(t *testing.T) {
 				kept("a", contract.StandbyFrozen), kept("b", contract.StandbyFrozen, func(m *contract.StandbyMachine) { m.Instance.LaunchTime = keepNow.Add(-2 * time.Hour) }),
 			}}, 1, 0, []string{"b"}, 0,
 		},
-		"one that is being made never goes": {contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyMaking)}}, 0, 0, nil, 0},
-		"drained":                           {contract.StandbyState{Facts: facts, Drained: Tiers, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 2, 0, []string{"a"}, 0},
-		"the pool is gone":                  {contract.StandbyState{Facts: contract.StandbyFacts{Gone: true}, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 2, 0, []string{"a"}, 0},
-		"an old one: another is made first": {contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, old)}}, 1, 1, nil, 1},
+		"one that is being made never goes":  {contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyMaking)}}, 0, 0, nil, 0},
+		"one that a person had frozen stays": {contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, byHand)}}, 0, 0, nil, 0},
+		"unless it is drained":               {contract.StandbyState{Facts: facts, Drained: Tiers, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, byHand)}}, 0, 0, []string{"a"}, 0},
+		"drained":                            {contract.StandbyState{Facts: facts, Drained: Tiers, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 2, 0, []string{"a"}, 0},
+		"the pool is gone":                   {contract.StandbyState{Facts: contract.StandbyFacts{Gone: true}, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 2, 0, []string{"a"}, 0},
+		"an old one: another is made first":  {contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, old)}}, 1, 1, nil, 1},
 		"then it goes": {
 			contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, old, renewing), kept("b", contract.StandbyFrozen)}}, 1, 0, []string{"a"}, 0,
 		},
