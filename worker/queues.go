@@ -56,7 +56,6 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 			contract.ActivityOpenChain:  p.kube.OpenChain,
 			contract.ActivityRegister:   p.kube.Register,
 			contract.ActivityReadNode:   p.kube.ReadNode,
-			contract.ActivityDrain:      p.kube.Drain,
 			contract.ActivityDeleteNode: p.kube.DeleteNode,
 
 			contract.ActivityFreeze:        p.kube.Freeze,
@@ -74,6 +73,11 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 
 			contract.ActivityFind:   p.sweep.Find,
 			contract.ActivityRepair: p.sweep.Repair,
+
+			contract.ActivityDrain: p.kube.Drain, // a Floe of before the queue of drains asks here
+		}})
+		all = append(all, queue{name: contract.DrainTaskQueue(c.Name), options: options, activities: map[string]any{
+			contract.ActivityDrain: p.kube.Drain,
 		}})
 	}
 

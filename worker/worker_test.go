@@ -48,7 +48,7 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]float64{
-		"floe": 0, "kube.prod": 0, "kube.staging": 0,
+		"floe": 0, "kube.prod": 0, "kube.staging": 0, "drain.prod": 0, "drain.staging": 0,
 		"aws.main.eu-west-1.launch": 1.5, "aws.main.eu-west-1.start": 40, "aws.main.eu-west-1.stop": 100,
 		"aws.main.eu-west-1.terminate": 100, "aws.main.eu-west-1.read": 400,
 	}, rates)

@@ -14,7 +14,7 @@ import (
 func Drain(ctx workflow.Context, in contract.DrainInput) (contract.DrainResult, error) {
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Draining node `%s`: %s.%s What becomes of each pod is in the heartbeat of the pending activity.",
 		in.Node, in.Reason, until(in)))
-	o := draining(contract.KubeTaskQueue(in.Cluster), "evict the pods of "+in.Node)
+	o := draining(contract.DrainTaskQueue(in.Cluster), "evict the pods of "+in.Node)
 	result, err := drainActivity.run(ctx, o, in)
 	if err != nil {
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("Node `%s` is not drained: %s", in.Node, words(err)))

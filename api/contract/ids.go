@@ -13,6 +13,10 @@ const TaskQueue = "floe"
 // KubeTaskQueue is the queue of activities that need the cluster's API server.
 func KubeTaskQueue(cluster string) string { return "kube." + cluster }
 
+// DrainTaskQueue is the queue of drains of a cluster, served by the same workers: hundreds may begin at once, and the plan
+// of what replaces their nodes must not stand in line behind them.
+func DrainTaskQueue(cluster string) string { return "drain." + cluster }
+
 // APIClass is one of AWS's API budgets: calls of one class share a task queue and its server-side rate.
 type APIClass string
 
