@@ -28,6 +28,7 @@ const accountID = "123456789012"
 type fakeQueue struct {
 	mu       sync.Mutex
 	messages []aws.QueueMessage
+	sent     map[string]time.Time // when a message was put in first, which it keeps however often it comes back
 	deleted  []string
 	returned []string
 	owners   map[string]string // instances that EC2 shows when asked for, and their cluster
@@ -42,7 +43,11 @@ func (f *fakeQueue) put(bodies ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, body := range bodies {
-		f.messages = append(f.messages, aws.QueueMessage{Body: body, Handle: body, Sent: time.Now(), Receives: 1})
+		if f.sent == nil {
+			f.sent = map[string]time.Time{}
+		}
+		f.sent[body] = time.Now()
+		f.messages = append(f.messages, aws.QueueMessage{Body: body, Handle: body, Sent: f.sent[body], Receives: 1})
 	}
 }
 
@@ -75,7 +80,7 @@ func (f *fakeQueue) Return(_ context.Context, handle string, after time.Duration
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.returned = append(f.returned, fmt.Sprint(handle, after))
-	f.messages = append(f.messages, aws.QueueMessage{Body: handle, Handle: handle, Sent: time.Now(), Receives: 2})
+	f.messages = append(f.messages, aws.QueueMessage{Body: handle, Handle: handle, Sent: f.sent[handle], Receives: 2})
 	return nil
 }
 
@@ -88,6 +93,13 @@ func (f *fakeQueue) Look(_ context.Context, ids []string) (seen []aws.SeenInstan
 		}
 	}
 	return seen, nil
+}
+
+// owns makes EC2 show an instance of a cluster.
+func (f *fakeQueue) owns(id, cluster string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owners[id] = cluster
 }
 
 func (f *fakeQueue) gone() []string {
@@ -205,7 +217,8 @@ func TestANoticeIsToldUntilItIsTaken(t *testing.T) {
 	w.queue.put(interruption("e-1", machine))
 	require.Eventually(t, func() bool { return w.counted(t, resultRetried) >= 2 }, waitFor, tick)
 	require.Empty(t, w.queue.gone())
-	require.True(t, w.nodeNow(t).Spec.Unschedulable, "the cordon does not wait for Temporal")
+	require.Eventually(t, func() bool { return w.nodeNow(t).Spec.Unschedulable }, waitFor, tick, "the cordon does not wait for Temporal")
+	require.Empty(t, w.queue.gone())
 	w.temporal.set(nil)
 	w.removed(t, 1)
 	require.Len(t, w.temporal.allReclaims(), 1)
@@ -247,7 +260,7 @@ func TestMessagesThatMoveNothing(t *testing.T) {
 			w.ec2.show(nil, spot(machine), onDemand, stopped)
 			require.Eventually(t, func() bool { return w.ec2.polled() > 3 }, waitFor, tick)
 			time.Sleep(quick.EC2Slow) // the look that shows them is taken in
-			w.queue.owners["i-0000000000000000b"] = ""
+			w.queue.owns("i-0000000000000000b", "")
 			w.queue.put(tc.body)
 			w.removed(t, 1)
 			require.Equal(t, 1, w.counted(t, tc.result))
@@ -267,7 +280,7 @@ func TestMessagesThatMoveNothing(t *testing.T) {
 // A message about another cluster's machine is for that one's watcher.
 func TestAnotherClustersMessageIsGivenBack(t *testing.T) {
 	w := reclaimWorld(t, "")
-	w.queue.owners["i-0000000000000000c"] = "other"
+	w.queue.owns("i-0000000000000000c", "other")
 	w.queue.put(interruption("e", "i-0000000000000000c"))
 	require.Eventually(t, func() bool { return w.counted(t, resultOthers) >= 2 }, waitFor, tick)
 	require.Empty(t, w.queue.gone())
