@@ -100,9 +100,8 @@ func (p *plan) assign(caps map[*class]map[string]int) []*item {
 		perSlot[c] = map[*slot]*item{}
 	}
 	p.spreadAll(ruled, left, perSlot, caps)
-	if p.dropUpsetItems(ruled, perSlot, left) {
+	for round := 0; p.dropUpsetItems(ruled, perSlot, left) && round < settleRounds; round++ {
 		p.spreadAll(ruled, left, perSlot, caps)
-		p.dropUpsetItems(ruled, perSlot, left)
 	}
 	for _, c := range ruled {
 		for _, s := range p.slotsOf(c) {
@@ -113,6 +112,10 @@ func (p *plan) assign(caps map[*class]map[string]int) []*item {
 	}
 	return items
 }
+
+// settleRounds is how often pods that would be upset are given other places. Rules that look at each other's pods may need
+// more than one: what one pod leaves is what another waits for.
+const settleRounds = 8
 
 // spreadAll gives pods of all these classes their slots.
 func (p *plan) spreadAll(ruled []*class, left map[*class]int, perSlot map[*class]map[*slot]*item, caps map[*class]map[string]int) {
