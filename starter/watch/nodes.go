@@ -70,24 +70,7 @@ func (n *nodes) changed(node *corev1.Node) {
 func (n *nodes) look(instance string) { n.queue.AddAfter(instance, n.timing.Coalesce) }
 
 // run signals until ctx ends.
-func (n *nodes) run(ctx context.Context) {
-	var running sync.WaitGroup
-	for range signalers {
-		running.Go(func() {
-			for {
-				instance, shutdown := n.queue.Get()
-				if shutdown {
-					return
-				}
-				n.tell(ctx, instance)
-				n.queue.Done(instance)
-			}
-		})
-	}
-	<-ctx.Done()
-	n.queue.ShutDown()
-	running.Wait()
-}
+func (n *nodes) run(ctx context.Context) { serve(ctx, n.queue, signalers, n.tell) }
 
 // tell signals what is new of an instance, if anything is and if it is ours.
 func (n *nodes) tell(ctx context.Context, instance string) {

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -35,22 +34,7 @@ func newStandbys(c *kube.Cluster, temporal Temporal, m *metrics, q *quiet) *stan
 func (s *standbys) changed(pool string) { s.queue.Add(pool) }
 
 // run tells until ctx ends.
-func (s *standbys) run(ctx context.Context) {
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			pool, shutdown := s.queue.Get()
-			if shutdown {
-				return
-			}
-			s.tell(ctx, pool)
-			s.queue.Done(pool)
-		}
-	})
-	<-ctx.Done()
-	s.queue.ShutDown()
-	running.Wait()
-}
+func (s *standbys) run(ctx context.Context) { serve(ctx, s.queue, 1, s.tell) }
 
 func (s *standbys) tell(ctx context.Context, pool string) {
 	id := contract.StandbyID(s.cluster.Name(), pool)
