@@ -77,7 +77,7 @@ func (r *replacement) run(ctx workflow.Context) error {
 		return err
 	}
 	if len(missing) > 0 {
-		r.result.Message = fmt.Sprintf("its replacement does not take pods within %s: %s", readyWithin, strings.Join(missing, ", "))
+		r.result.Message = fmt.Sprintf("its replacement leaves, or does not take pods within %s: %s", readyWithin, strings.Join(missing, ", "))
 		r.giveBack(ctx, "it was to replace "+g.Node+" and did not take pods in time")
 		return nil
 	}

@@ -66,7 +66,8 @@ func (a *Activities) Cordon(ctx context.Context, in contract.CordonInput) error 
 const lookForNodes = 250 * time.Millisecond
 
 // AwaitNodes waits until the Nodes of all instances take pods: Ready, registered, and free of Floe's taints. Where the
-// time is over it says which do not. It beats its heart, and counts the time from when it was first scheduled.
+// time is over, or one of them is leaving, it says which do not. It beats its heart, and counts the time from when it was
+// first scheduled.
 func (a *Activities) AwaitNodes(ctx context.Context, in contract.AwaitNodesInput) (contract.AwaitNodesResult, error) {
 	defer beat(ctx)()
 	c, err := a.cluster(in.Cluster)
@@ -81,7 +82,7 @@ func (a *Activities) AwaitNodes(ctx context.Context, in contract.AwaitNodesInput
 	defer tick.Stop()
 	for {
 		missing := slices.DeleteFunc(slices.Clone(in.Instances), c.takesPods)
-		if len(missing) == 0 || !a.now().Before(deadline) {
+		if len(missing) == 0 || slices.ContainsFunc(missing, c.leaves) || !a.now().Before(deadline) {
 			return contract.AwaitNodesResult{Missing: missing}, nil
 		}
 		select {
@@ -90,6 +91,12 @@ func (a *Activities) AwaitNodes(ctx context.Context, in contract.AwaitNodesInput
 		case <-tick.C:
 		}
 	}
+}
+
+// leaves reports whether an instance's Node is to go, and so is never going to take pods again.
+func (c *Cluster) leaves(instance string) bool {
+	node, ok := c.NodeOfInstance(instance)
+	return ok && (node.DeletionTimestamp != nil || slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintLeaving }))
 }
 
 // takesPods reports whether an instance's Node is in service.

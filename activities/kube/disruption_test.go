@@ -150,13 +150,15 @@ func TestCordon(t *testing.T) {
 func TestAwaitNodes(t *testing.T) {
 	notReady := standing("later", func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionFalse })
 	tainted := standing("startup", func(n *corev1.Node) { n.Spec.Taints = testPool("general").Spec.Template.StartupTaints })
-	w := newWorld(t, testPool("general"), standing("a"), notReady, tainted)
+	goes := standing("goes", func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving}} })
+	w := newWorld(t, testPool("general"), standing("a"), notReady, tainted, goes)
 	await := func(within time.Duration, instances ...string) []string {
 		r, err := w.AwaitNodes(t.Context(), contract.AwaitNodesInput{Cluster: "demo", Instances: instances, Within: within})
 		require.NoError(t, err)
 		return r.Missing
 	}
 	require.Empty(t, await(time.Minute, "i-a"))
+	require.Equal(t, []string{"i-goes"}, await(time.Hour, "i-a", "i-goes"), "nobody waits for one that leaves")
 	require.Equal(t, []string{"i-later", "i-startup", "i-nobody"}, await(0, "i-a", "i-later", "i-startup", "i-nobody"))
 	notReady = notReady.DeepCopy()
 	notReady.Status.Conditions[0].Status = corev1.ConditionTrue

@@ -98,6 +98,9 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 		"too young":                     {pool: []func(*v1alpha1.NodePoolSpec){disruption(func(d *v1alpha1.Disruption) { d.MinimumAge = after(25 * time.Hour) })}, code: "minimum-age"},
 		"old enough":                    {pool: []func(*v1alpha1.NodePoolSpec){disruption(func(d *v1alpha1.Disruption) { d.MinimumAge = after(24 * time.Hour) })}, leaves: "empty"},
 		"not Ready":                     {node: []func(*Node){unready}, code: "not-ready"},
+		"came for one that leaves":      {node: []func(*Node){aged(0), annotated(v1alpha1.AnnotationPurpose, "replace")}, cluster: replacing, code: "replaces"},
+		"came for one that left":        {node: []func(*Node){aged(time.Hour), annotated(v1alpha1.AnnotationPurpose, "replace")}, cluster: replacing, leaves: "empty"},
+		"came for demand meanwhile":     {node: []func(*Node){aged(0)}, cluster: replacing, leaves: "empty"},
 		"cordoned by somebody":          {node: []func(*Node){func(n *Node) { n.Spec.Unschedulable = true }}, code: "cordoned"},
 		"cordoned and expired":          {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){func(n *Node) { n.Spec.Unschedulable = true }}, leaves: "expired"},
 		"a pod that nobody brings back": {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){running(aPod("bare", "100m", func(p *corev1.Pod) { p.OwnerReferences = nil }))}, code: "bare-pod"},
@@ -171,6 +174,11 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 			require.Equal(t, "uid-subject", mine.UID)
 		})
 	}
+}
+
+// replacing lets another node leave, whose replacement was asked for a moment ago.
+func replacing(c *cluster) {
+	c.s.Leaving = []contract.Leaving{{Instance: "i-old", Node: "old", Since: now.Add(-time.Minute), Workflow: "replace/demo/i-old/1"}}
 }
 
 // dry puts every spot offering into back-off.

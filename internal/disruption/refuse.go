@@ -2,12 +2,14 @@ package disruption
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 )
 
@@ -57,10 +59,33 @@ func (j *judge) nodeRefuses(n *node, reason v1alpha1.DisruptionReason) *refusal 
 	if !ready(n.Node.Node) {
 		return &refusal{"not-ready", "it is not Ready"}
 	}
+	if old := j.replacedBy(n); old != "" {
+		return &refusal{"replaces", "it came for the pods of " + old + ", which has not left yet"}
+	}
 	if n.Spec.Unschedulable && reason != v1alpha1.DisruptExpired && reason != v1alpha1.DisruptDrifted {
 		return &refusal{"cordoned", "somebody has cordoned it: uncordon it, or let it go with floe node terminate"}
 	}
 	return nil
+}
+
+// clocks is how far the cluster's clock may be from Temporal's.
+const clocks = time.Minute
+
+// replacedBy is a node whose replacement this one may be; empty where there is none. It has no pods until the other
+// drains, and a PodDisruptionBudget can make that long. Which machine came for which node is known to the workflow that
+// replaces it alone, so every machine bought as a replacement since then is kept.
+func (j *judge) replacedBy(n *node) string {
+	switch contract.Purpose(n.Annotations[v1alpha1.AnnotationPurpose]) {
+	case contract.PurposeReturn, contract.PurposeReplace:
+	default:
+		return ""
+	}
+	for i := range j.Leaving {
+		if l := &j.Leaving[i]; l.Workflow != "" && n.CreationTimestamp.After(l.Since.Add(-clocks)) {
+			return l.Node
+		}
+	}
+	return ""
 }
 
 // podRefuses is what a pod has against moving. On an unsound machine its PodDisruptionBudget is the drain's business: the
