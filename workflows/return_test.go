@@ -118,7 +118,7 @@ func TestAReplacementThatDoesNotTakePodsIsGivenBack(t *testing.T) {
 		return contract.AwaitNodesResult{Missing: in.Instances}, nil
 	}
 	env, _, replies := replaced(t, l, returning(), []contract.ScaleUpView{filled("i-new")}, nil)
-	require.Equal(t, "its replacement does not take pods within 20m0s: i-new", result(t, env).Message)
+	require.Equal(t, "its replacement leaves, or does not take pods within 20m0s: i-new", result(t, env).Message)
 	require.Equal(t, []string{"node/demo/i-new terminate"}, l.signals)
 	require.False(t, replies[0].Accepted)
 }
