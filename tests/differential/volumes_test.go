@@ -132,8 +132,15 @@ func (r *run) storage(ctx context.Context, s *planner.Snapshot) error {
 			return err
 		}
 		s.Claims = append(s.Claims, now)
-		if c.PV != nil {
+		switch {
+		case c.PV != nil:
 			s.Volumes = append(s.Volumes, c.PV)
+		case now.Spec.VolumeName != "": // made for a pod that preempted others before the plan
+			made, err := r.kube.CoreV1().PersistentVolumes().Get(ctx, now.Spec.VolumeName, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			s.Volumes = append(s.Volumes, made)
 		}
 	}
 	return nil
