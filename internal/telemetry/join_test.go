@@ -60,7 +60,7 @@ func TestCallsJoinTheDemandsTrace(t *testing.T) {
 
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
-	var options worker.Options
+	options := worker.Options{DeadlockDetectionTimeout: time.Minute} // the SDK's second is a busy machine's hiccup
 	for _, i := range interceptors {
 		options.Interceptors = append(options.Interceptors, i.(interceptor.WorkerInterceptor))
 	}
