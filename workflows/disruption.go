@@ -46,9 +46,6 @@ const (
 	goneFor = 10 * time.Minute
 	// mostUntold is how many events wait for the store.
 	mostUntold = 200
-	// firstPause and mostPause are how long a node that could not leave is left alone: doubled with each try.
-	firstPause = 5 * time.Minute
-	mostPause  = time.Hour
 )
 
 func newDisruptor(ctx workflow.Context, in contract.DisruptionInput) (*disruptor, error) {
@@ -144,16 +141,10 @@ func (d *disruptor) ended(now time.Time, r contract.OperationResult) {
 
 // postpone leaves a node alone for a while, longer with each try and spread over the nodes.
 func (d *disruptor) postpone(now time.Time, l contract.Leaving, why string) {
-	p := contract.Postponed{Reason: l.Reason, Tries: 1, Why: why}
-	if before, ok := d.state.NotBefore[l.Instance]; ok && before.Reason == l.Reason {
-		p.Tries += before.Tries
-	}
-	pause := min(mostPause, firstPause<<min(p.Tries-1, 10))
-	p.Until = now.Add(pause + disruption.Spread(l.Instance, pause/4))
 	if d.state.NotBefore == nil {
 		d.state.NotBefore = map[string]contract.Postponed{}
 	}
-	d.state.NotBefore[l.Instance] = p
+	d.state.NotBefore[l.Instance] = disruption.Postpone(d.state.NotBefore[l.Instance], l.Reason, l.Instance, now, why)
 	d.tell(now, "stayed", l.Instance, l.Request, fmt.Sprintf("%s stays (%s): %s.", l.Node, l.Reason, why))
 }
 

@@ -17,7 +17,7 @@ import (
 
 func evaluateCommand(a *app) *cobra.Command {
 	return group("evaluate", "Replay recorded markets and see what each way would have cost",
-		"  floe evaluate fallback --traces recordings/", evaluateFallback(a))
+		"  floe evaluate fallback --traces recordings/\n  floe evaluate day --scenario docs/day.yaml", evaluateFallback(a), evaluateDay(a))
 }
 
 func evaluateFallback(a *app) *cobra.Command {
