@@ -29,7 +29,16 @@ func File(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.ReplayWorkflowHistoryFromJSONFile(quiet(), path); err != nil {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	h, err := client.HistoryFromJSON(file, client.HistoryJSONOptions{})
+	if err != nil {
+		return fmt.Errorf("%s is no history: %w", filepath.Base(path), err)
+	}
+	if err := one(r, h); err != nil {
 		return fmt.Errorf("%s does not replay: %w", filepath.Base(path), err)
 	}
 	return nil
@@ -45,16 +54,24 @@ func All(ctx context.Context, c client.Client, namespace string) (int, error) {
 	var errs []error
 	err = each(ctx, c, namespace, func(id string, h *historypb.History) error {
 		n++
-		// By its own id: launch tokens are made of it, and a claim's answer is known by its token.
-		original := worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{
-			ID: id, RunID: h.Events[0].GetWorkflowExecutionStartedEventAttributes().GetOriginalExecutionRunId(),
-		}}
-		if err := r.ReplayWorkflowHistoryWithOptions(quiet(), h, original); err != nil {
+		if err := one(r, h); err != nil {
 			errs = append(errs, fmt.Errorf("workflow %s does not replay: %w", id, err))
 		}
 		return nil
 	})
 	return n, errors.Join(append(errs, err)...)
+}
+
+// one replays a history as that of its own workflow and run: launch tokens are made of both, and a claim's answer is known
+// by its token.
+func one(r worker.WorkflowReplayer, h *historypb.History) error {
+	if len(h.GetEvents()) == 0 {
+		return errors.New("it has no events")
+	}
+	began := h.Events[0].GetWorkflowExecutionStartedEventAttributes()
+	return r.ReplayWorkflowHistoryWithOptions(quiet(), h, worker.ReplayWorkflowHistoryOptions{
+		OriginalExecution: workflow.Execution{ID: began.GetWorkflowId(), RunID: began.GetOriginalExecutionRunId()},
+	})
 }
 
 // replayer has Floe's workflows. It does not look for deadlocks: a busy machine may take longer to replay a task than the
