@@ -24,6 +24,7 @@ import (
 // Store is what these activities keep in the store and read from it; *store.Activities is one.
 type Store interface {
 	PutHops(ctx context.Context, records []contract.HopRecord) error
+	PutLearned(ctx context.Context, record contract.HopRecord) error
 	Learned(ctx context.Context, region string, since time.Time) ([]store.Learned, error)
 	ClaimProbes(ctx context.Context, by string, probes []contract.Override) (taken map[string]bool, err error)
 }
@@ -102,6 +103,8 @@ func (acc *account) String() string {
 type noStore struct{}
 
 func (noStore) PutHops(context.Context, []contract.HopRecord) error { return nil }
+
+func (noStore) PutLearned(context.Context, contract.HopRecord) error { return nil }
 
 func (noStore) Learned(context.Context, string, time.Time) ([]store.Learned, error) { return nil, nil }
 

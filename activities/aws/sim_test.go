@@ -163,7 +163,8 @@ type keptStore struct {
 	mu      sync.Mutex
 	hops    []contract.HopRecord
 	learned []store.Learned
-	claims  map[string]string // probes by id, and whose they are
+	starts  []contract.HopRecord // what starts taught
+	claims  map[string]string    // probes by id, and whose they are
 	err     error
 }
 
@@ -178,6 +179,13 @@ func (k *keptStore) PutHops(_ context.Context, records []contract.HopRecord) err
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.hops = append(k.hops, records...)
+	return k.err
+}
+
+func (k *keptStore) PutLearned(_ context.Context, record contract.HopRecord) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.starts = append(k.starts, record)
 	return k.err
 }
 

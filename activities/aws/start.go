@@ -3,11 +3,14 @@ package aws
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/activity"
 
 	"floe.dev/floe/api/contract"
 )
@@ -22,6 +25,9 @@ const mostStarted = 100
 // StartInstances starts all or none
 // (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StartInstances.html has no word for a part). Where it refuses, one
 // look tells which are to blame, and the others are asked for again: by offering, since that is what lacks capacity.
+//
+// Lack of capacity and quotas are told to the offering memory, as a launch's are: a stopped machine needs the same room as a
+// new one of its offering.
 //
 // Errors: contract.ErrThrottled and contract.ErrUnavailable are to be retried; contract.ErrAccessDenied and
 // contract.ErrInvalidInput are not.
@@ -43,7 +49,38 @@ func (a *Activities) Start(ctx context.Context, in contract.StartInput) (contrac
 		})
 	}
 	wait.Wait()
+	a.learnStarts(ctx, acc, in, out.Answers)
 	return out, cmp.Or(errs...)
+}
+
+// learnStarts tells the offering memory what starts were refused for: this process's at once, and the store if it takes it
+// in time. Without it the next launch finds out for itself.
+func (a *Activities) learnStarts(ctx context.Context, acc *account, in contract.StartInput, answers []contract.StartAnswer) {
+	record := contract.HopRecord{ID: startID(ctx), Cluster: in.Cluster, Account: in.Account, Hop: contract.Hop{Ended: a.now()}}
+	for _, answer := range answers {
+		outcome, taught := answer.Outcome()
+		if taught && !slices.ContainsFunc(record.Hop.Outcomes, func(o contract.Outcome) bool { return o.Offering == outcome.Offering }) {
+			record.Hop.Outcomes = append(record.Hop.Outcomes, outcome)
+		}
+	}
+	if len(record.Hop.Outcomes) == 0 {
+		return
+	}
+	a.memories[acc.cfg.Region].learn(record)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := a.store.PutLearned(ctx, record); err != nil {
+		a.log.WarnContext(ctx, "the store did not take what a start was refused for", "account", in.Account, "error", err)
+	}
+}
+
+// startID tells one asking from every other. Another attempt asks anew, and is answered anew.
+func startID(ctx context.Context) string {
+	if !activity.IsActivity(ctx) {
+		return "start/" + uuid.NewString()
+	}
+	info := activity.GetInfo(ctx)
+	return fmt.Sprintf("start/%s/%s/%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
 }
 
 // start starts many instances.
@@ -71,7 +108,7 @@ func (acc *account) start(ctx context.Context, ids []string) map[string]result[c
 		decoded := decodeInstance(i)
 		switch decoded.State {
 		case string(types.InstanceStateNameStopped):
-			place := contract.Offering{ZoneID: decoded.ZoneID, InstanceType: decoded.InstanceType}
+			place := contract.OfferingOf(acc.cfg.Region, decoded)
 			stopped[place] = append(stopped[place], decoded.ID)
 		case string(types.InstanceStateNamePending), string(types.InstanceStateNameRunning):
 			results[decoded.ID] = result[contract.StartAnswer]{value: contract.StartAnswer{Answer: contract.AnswerStarted, State: decoded.State}}
@@ -80,13 +117,13 @@ func (acc *account) start(ctx context.Context, ids []string) map[string]result[c
 		}
 	}
 	for _, place := range sortedPlaces(stopped) {
-		acc.startAlike(ctx, stopped[place], results)
+		acc.startAlike(ctx, place, stopped[place], results)
 	}
 	return results
 }
 
 // startAlike starts as many as can be of instances of one offering: where all are too many, half of them, and so on.
-func (acc *account) startAlike(ctx context.Context, ids []string, results map[string]result[contract.StartAnswer]) {
+func (acc *account) startAlike(ctx context.Context, place contract.Offering, ids []string, results map[string]result[contract.StartAnswer]) {
 	for len(ids) > 0 {
 		some := ids
 		for {
@@ -107,6 +144,7 @@ func (acc *account) startAlike(ctx context.Context, ids []string, results map[st
 				results[some[0]] = result[contract.StartAnswer]{value: refused}
 				break // it alone: the next may do
 			}
+			refused.Offering = &place
 			for _, id := range ids {
 				results[id] = result[contract.StartAnswer]{value: refused}
 			}

@@ -153,6 +153,16 @@ func TestStartWhereCapacityIsShort(t *testing.T) {
 	require.Equal(t, map[contract.Answer]int{contract.AnswerStarted: 5, contract.AnswerICE: 4, contract.AnswerRefused: 1}, byAnswer)
 	require.Equal(t, contract.InstanceGone, started.Answers[len(asked)-1].State)
 	require.Less(t, b.calls("StartInstances")-before, 12)
+
+	// Plans know of it, in this process and by the store in others.
+	known, _ := b.memories[sim.DefaultRegion].recall(t.Context(), testAccount)
+	for place, dry := range map[int]bool{0: true, 1: true, 2: false} {
+		o := standbyInput("", 1, place, v1alpha1.Hibernated).Step.Overrides[0].Offering
+		require.Equal(t, dry, !known.BackOff[o].IsZero(), o.Key())
+	}
+	require.Len(t, b.kept.starts, 1)
+	require.Len(t, b.kept.starts[0].Hop.Outcomes, 2, "once for each offering")
+	require.Equal(t, testAccount, b.kept.starts[0].Account)
 	_, err = b.Start(t.Context(), contract.StartInput{Account: testAccount})
 	require.Equal(t, contract.ErrInvalidInput, typeOf(t, err))
 }

@@ -42,6 +42,18 @@ func (a *Activities) PutHops(ctx context.Context, records []contract.HopRecord) 
 	return group.Wait()
 }
 
+// PutLearned writes to the offering memory alone what a record's outcomes teach: they are no launch's. Under one id it counts
+// once.
+func (a *Activities) PutLearned(ctx context.Context, record contract.HopRecord) error {
+	if a.client == nil {
+		return nil
+	}
+	if record.ID == "" {
+		return invalid("what is learned of offerings needs an id")
+	}
+	return insert(ctx, a.database.Collection(contract.CollectionOfferings), a.learnedFrom(record), "the write of outcomes")
+}
+
 // insert writes what is not stored yet. It is unordered: a document that is there does not keep out those after it.
 func insert(ctx context.Context, c *mongo.Collection, docs []any, action string) error {
 	if len(docs) == 0 {

@@ -195,6 +195,22 @@ func (s *onAStore) TestHopsAndWhatTheyLearned() {
 	}
 }
 
+// What a start taught is in the offering memory, and is no hop.
+func (s *onAStore) TestPutLearned() {
+	ctx, at := s.T().Context(), time.Now().UTC().Truncate(time.Millisecond)
+	record := contract.HopRecord{ID: "start/run/7/1", Account: "main", Hop: contract.Hop{
+		Ended: at, Outcomes: []contract.Outcome{{Offering: offering("m5.large"), Answer: contract.AnswerICE, Code: "InsufficientInstanceCapacity"}},
+	}}
+	s.Require().NoError(s.store.PutLearned(ctx, record))
+	s.Require().NoError(s.store.PutLearned(ctx, record), "again")
+	s.Require().Error(s.store.PutLearned(ctx, contract.HopRecord{}))
+	learned, err := s.store.Learned(ctx, "eu-west-1", at.Add(-time.Minute))
+	s.Require().NoError(err)
+	s.Require().Len(learned, 1)
+	s.Equal(contract.AnswerICE, learned[0].Events[0].Answer)
+	s.Empty(s.find(contract.CollectionHops))
+}
+
 func inUTC(learned []Learned) []Learned {
 	for i := range learned {
 		learned[i].Stored = learned[i].Stored.UTC()

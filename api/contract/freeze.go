@@ -156,6 +156,16 @@ type StartAnswer struct {
 	State   string `json:"state,omitempty"` // EC2's word for it, or InstanceGone
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Offering that lacks capacity, or that the account may not have more of; nil for every other answer.
+	Offering *Offering `json:"offering,omitempty"`
+}
+
+// Outcome is what the answer teaches of an offering; ok is false where it teaches nothing.
+func (a StartAnswer) Outcome() (o Outcome, ok bool) {
+	if a.Offering == nil {
+		return Outcome{}, false
+	}
+	return Outcome{Offering: *a.Offering, Answer: a.Answer, Code: a.Code, Message: a.Message}, true
 }
 
 // AnswerStarted is the answer of an instance that starts, or runs already.
