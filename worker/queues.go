@@ -45,6 +45,8 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 		contract.ActivityPutReclaim: p.store.PutReclaim,
 		contract.ActivityPutEvents:  p.store.PutEvents,
 		contract.ActivityPrune:      p.store.Prune,
+
+		contract.ActivityLaunchHistory: p.store.LaunchHistory,
 	}}}
 
 	for _, c := range cfg.Clusters {

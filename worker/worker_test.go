@@ -59,7 +59,7 @@ func TestQueuesAreThoseOfTheConfiguration(t *testing.T) {
 		contract.ActivityDisrupt, contract.ActivityCordon, contract.ActivityAwaitNodes, contract.ActivityPutEvents,
 		contract.ActivityConfirmReclaim, contract.ActivityUnmark, contract.ActivityPutReclaim,
 		contract.ActivityStart, contract.ActivityStop, contract.ActivityAwaitState, contract.ActivityFreeze, contract.ActivityReadLastWords,
-		contract.ActivityProve, contract.ActivityOpenNode, contract.ActivityReadStandby, contract.ActivityPrefetch, contract.ActivityChooseImages,
+		contract.ActivityProve, contract.ActivityOpenNode, contract.ActivityReadStandby, contract.ActivityLaunchHistory, contract.ActivityPrefetch, contract.ActivityChooseImages,
 	} {
 		require.True(t, served[name], name)
 	}

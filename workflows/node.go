@@ -107,7 +107,13 @@ func (n *node) adopt(a contract.Adoption) {
 	}
 	n.state.Phase, n.state.Registered = contract.PhaseStandby, true
 	n.state.Since[contract.PhaseStandby] = n.info.WorkflowStartTime
-	n.state.Standby = &contract.Frozen{Tier: v1alpha1.Hibernated, Asleep: true, Since: n.info.WorkflowStartTime}
+	// Its Node says the tier. Whether its memory was kept, its boot ID tells when it wakes.
+	n.state.Standby = &contract.Frozen{
+		Tier: v1alpha1.Hibernated, Asleep: true, Since: n.info.WorkflowStartTime, Last: contract.LastWords{BootID: a.Node.BootID},
+	}
+	if a.Node.Standby == v1alpha1.Stopped {
+		n.state.Standby.Tier, n.state.Standby.Verdict = v1alpha1.Stopped, contract.VerdictPlainStopped
+	}
 }
 
 func (n *node) handlers(ctx workflow.Context) error {

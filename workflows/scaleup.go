@@ -40,7 +40,7 @@ type scaleUp struct {
 	nodes      []workflow.ChildWorkflowFuture
 	starts     []workflow.Future // of many Nodes each
 	told       []workflow.Future // signals to the Provisioner
-	unrecorded []contract.HopRecord
+	unrecorded []int             // numbers of hops that the store has not yet
 	trouble    string
 }
 
@@ -230,7 +230,11 @@ func (s *scaleUp) record(ctx workflow.Context) {
 	if len(s.unrecorded) == 0 {
 		return
 	}
-	_, err := putHopsActivity.run(ctx, recording("hand in what the store missed"), s.unrecorded)
+	records := make([]contract.HopRecord, len(s.unrecorded))
+	for i, number := range s.unrecorded {
+		records[i] = s.recordOf(s.view.Hops[number-1]) // as it is by now: a claim may have been answered late
+	}
+	_, err := putHopsActivity.run(ctx, recording("hand in what the store missed"), records)
 	if err != nil {
 		workflow.GetLogger(ctx).Error("hops are not in the store", "error", err)
 	}

@@ -204,6 +204,36 @@ func TestScaleUpClaimsFromStandby(t *testing.T) {
 	require.Empty(t, s.unclaim)
 }
 
+// What EC2 could not start it cannot launch either: the chain goes on elsewhere.
+func TestScaleUpDoesNotAskForWhatCouldNotBeStarted(t *testing.T) {
+	w := newWorld(t)
+	dry := override(v1alpha1.OnDemand, "m5.large").Offering
+	w.chain = func(contract.OpenChainInput) (contract.Chain, error) {
+		chain := claimable()
+		chain.Steps[1] = contract.Step{Index: 1, CapacityType: v1alpha1.OnDemand, Overrides: []contract.Override{
+			override(v1alpha1.OnDemand, "m5.large"), override(v1alpha1.OnDemand, "c5.large"),
+		}}
+		return chain, nil
+	}
+	env := w.env()
+	noNodes(env)
+	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, contract.SignalClaim, mock.Anything).Return(
+		func(_, _, _, _ string, arg any) error {
+			env.RegisterDelayedCallback(func() {
+				env.SignalWorkflow(contract.SignalClaimed, contract.Claimed{
+					Key: arg.(contract.Claim).Key, Outcomes: []contract.Outcome{{Offering: dry, Answer: contract.AnswerICE}},
+				})
+			}, time.Second)
+			return nil
+		})
+	takesSignals(env)
+	env.ExecuteWorkflow(contract.WorkflowScaleUp, scaleUpInput(1))
+	require.NoError(t, env.GetWorkflowError())
+	require.Len(t, w.launches, 1)
+	require.Len(t, w.launches[0].Step.Overrides, 1)
+	require.Equal(t, "c5.large", w.launches[0].Step.Overrides[0].InstanceType)
+}
+
 func TestScaleUpGoesOnWithoutStandby(t *testing.T) {
 	w := newWorld(t)
 	w.chain = func(contract.OpenChainInput) (contract.Chain, error) { return claimable(), nil }

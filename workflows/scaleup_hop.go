@@ -76,9 +76,9 @@ func (s *scaleUp) answers(ctx workflow.Context, chain contract.Chain) {
 			err := u.answer.Get(ctx, &result)
 			s.launched(ctx, chain, u, result, err)
 		case ready && !u.sent && u.answer.Get(ctx, nil) != nil:
-			s.over(ctx, u, nil, "skipped: there is no workflow "+contract.StandbyID(s.in.Cluster, s.in.Pool))
+			s.over(ctx, u, contract.Claimed{}, "skipped: there is no workflow "+contract.StandbyID(s.in.Cluster, s.in.Pool))
 		case u.step.Claims() && !workflow.Now(ctx).Before(u.until):
-			s.over(ctx, u, nil, fmt.Sprintf("skipped: the pool's standby has not answered in %s", waited.Round(time.Millisecond)))
+			s.over(ctx, u, contract.Claimed{}, fmt.Sprintf("skipped: the pool's standby has not answered in %s", waited.Round(time.Millisecond)))
 		default:
 			u.sent = ready
 		}
@@ -97,7 +97,7 @@ func (s *scaleUp) launched(ctx workflow.Context, chain contract.Chain, u *underW
 		}
 	}
 	if !result.Recorded {
-		s.unrecorded = append(s.unrecorded, s.recordOf(*hop, chain.Account))
+		s.unrecorded = append(s.unrecorded, hop.Number)
 	}
 	s.path.Answered(u.step, result.Outcomes, len(result.Instances))
 	s.hatch(ctx, chain, *hop, result.Instances)
@@ -125,7 +125,8 @@ func (s *scaleUp) hearClaims(ctx workflow.Context) {
 			note += ": " + c.Reason
 		}
 		if u := s.find(i + 1); u != nil {
-			s.over(ctx, u, machines[:taken], note)
+			c.Machines = machines[:taken]
+			s.over(ctx, u, c, note)
 		} else if taken > 0 {
 			hop := &s.view.Hops[i]
 			hop.Got += taken
@@ -135,14 +136,14 @@ func (s *scaleUp) hearClaims(ctx workflow.Context) {
 	})
 }
 
-// over ends a claim.
-func (s *scaleUp) over(ctx workflow.Context, u *underWay, machines []contract.Instance, note string) {
+// over ends a claim. Of what it brought, the machines are those that are taken.
+func (s *scaleUp) over(ctx workflow.Context, u *underWay, brought contract.Claimed, note string) {
 	s.under = slices.DeleteFunc(s.under, func(other *underWay) bool { return other == u })
 	hop := &s.view.Hops[u.number-1]
-	hop.Ended, hop.Got, hop.Note = workflow.Now(ctx), len(machines), note
-	s.unrecorded = append(s.unrecorded, s.recordOf(*hop, s.view.Chain.Account))
-	s.path.Answered(u.step, nil, len(machines))
-	s.takeClaimed(ctx, *hop, machines)
+	hop.Ended, hop.Got, hop.Note = workflow.Now(ctx), len(brought.Machines), note
+	s.unrecorded = append(s.unrecorded, hop.Number)
+	s.path.Answered(u.step, brought.Outcomes, len(brought.Machines))
+	s.takeClaimed(ctx, *hop, brought.Machines)
 }
 
 // takeClaimed counts machines whose Node workflows run already.
@@ -201,9 +202,9 @@ func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract
 	}
 }
 
-func (s *scaleUp) recordOf(hop contract.Hop, account string) contract.HopRecord {
+func (s *scaleUp) recordOf(hop contract.Hop) contract.HopRecord {
 	return contract.HopRecord{
-		ID: hop.Token, At: hop.Started, Cluster: s.in.Cluster, Pool: s.in.Pool, Account: account,
+		ID: hop.Token, At: hop.Started, Cluster: s.in.Cluster, Pool: s.in.Pool, Account: s.view.Chain.Account,
 		Plan: s.in.Plan, ScaleUp: s.info.WorkflowExecution.ID, Hop: hop,
 	}
 }

@@ -32,7 +32,9 @@ type keeper struct {
 	goal  keeping.Goal
 	doing string
 
-	claimed, unclaimed, reported, changed, filled, exhausted, opened, force workflow.ReceiveChannel
+	claimed, unclaimed, reported, answered, changed, filled, exhausted, opened, force workflow.ReceiveChannel
+
+	reading workflow.Future // of the pool's launches; nil: nothing is read
 
 	claims []contract.Claim // to be served
 	news   bool             // something has changed since it was looked at last
@@ -58,6 +60,7 @@ func newKeeper(ctx workflow.Context, in contract.StandbyInput) (*keeper, error) 
 	k.claimed = signal(contract.SignalClaim, "A ScaleUp asks for machines.")
 	k.unclaimed = signal(contract.SignalUnclaim, "A ScaleUp gives machines back that it has no need of.")
 	k.reported = signal(contract.SignalReported, "A Node tells what became of its machine.")
+	k.answered = signal(contract.SignalAnswered, "A Node answers what it was asked.")
 	k.changed = signal(contract.SignalPoolChanged, "The pool is new, different or gone.")
 	k.opened = signal(contract.SignalLaunchOpened, "A launch for this standby has begun.")
 	k.filled = signal(contract.SignalLaunchFilled, "A launch for this standby has brought machines.")
@@ -127,15 +130,15 @@ func (k *keeper) run(ctx workflow.Context) error {
 			continue
 		case k.idle() && workflow.AllHandlersFinished(ctx):
 			return nil
-		case k.full() && workflow.AllHandlersFinished(ctx):
+		case k.full() && k.reading == nil && workflow.AllHandlersFinished(ctx):
 			return workflow.NewContinueAsNewError(ctx, contract.WorkflowStandby, contract.StandbyInput{
 				Cluster: k.in.Cluster, Pool: k.in.Pool, State: &k.state, MaxTurns: k.in.MaxTurns,
 			})
 		}
 		k.describe(ctx, "")
-		k.look.at(ctx, k.next(now))
+		k.look.by(ctx, k.next(now))
 		if err := workflow.Await(ctx, func() bool {
-			return k.heard() || k.news || k.look.fired() || (k.full() && workflow.AllHandlersFinished(ctx))
+			return k.heard() || k.news || k.read() || k.look.fired() || (k.full() && k.reading == nil && workflow.AllHandlersFinished(ctx))
 		}); err != nil {
 			return err // canceled by a person
 		}
@@ -145,13 +148,14 @@ func (k *keeper) run(ctx workflow.Context) error {
 	}
 }
 
-// next is when it is to be looked at though nothing is heard.
+// next is when it is to be looked at at the latest, though nothing is heard.
 func (k *keeper) next(now time.Time) time.Time {
-	if k.look.future != nil && !k.look.fired() && k.look.due.After(now) {
-		return k.look.due
-	}
 	at := now.Add(keepEvery)
-	for _, t := range []time.Time{k.state.RetryAt, k.goal.Again} {
+	times := []time.Time{k.state.RetryAt, k.goal.Again}
+	if l := k.state.Launches; l != nil {
+		times = append(times, l.Again)
+	}
+	for _, t := range times {
 		if t.After(now) && t.Before(at) {
 			at = t
 		}
@@ -172,7 +176,7 @@ func (k *keeper) full() bool {
 
 func (k *keeper) heard() bool {
 	return slices.ContainsFunc([]workflow.ReceiveChannel{
-		k.claimed, k.unclaimed, k.reported, k.changed, k.opened, k.filled, k.exhausted, k.force,
+		k.claimed, k.unclaimed, k.reported, k.answered, k.changed, k.opened, k.filled, k.exhausted, k.force,
 	}, func(c workflow.ReceiveChannel) bool { return c.Len() > 0 })
 }
 
@@ -196,7 +200,9 @@ func (k *keeper) hear(ctx workflow.Context) {
 			k.news = true
 		}
 	})
+	drain(k.answered, func(r contract.OperationResult) { k.refused(r, now) })
 	drain(k.unclaimed, func(u contract.Unclaim) { k.unclaim(ctx, u) })
+	k.learnLaunches(ctx, now)
 	drain(k.changed, func(struct{}) { k.news = true })
 	drain(k.claimed, func(c contract.Claim) { k.claims = append(k.claims, c) })
 	drain(k.force, func(struct{}) { k.forced = true })
@@ -221,7 +227,10 @@ func (k *keeper) view() contract.StandbyView {
 		Reasons:         append([]string{"hibernated: " + k.goal.Hibernated.Reason, "stopped: " + k.goal.Stopped.Reason}, k.goal.Problems...),
 		DiskUSDPerMonth: keeping.DiskUSDPerMonth(k.state),
 	}
-	v.Seen, v.Answers = nil, nil // of use to the workflow alone
+	if trouble := launchesTrouble(k.state.Launches); trouble != "" {
+		v.Reasons = append(v.Reasons, trouble)
+	}
+	v.Seen, v.Answers, v.Launches = nil, nil, nil // of use to the workflow alone
 	return v
 }
 

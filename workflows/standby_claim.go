@@ -26,6 +26,7 @@ type serving struct {
 	machines []contract.Instance // started, and its own from now on
 	picked   []string            // in this round
 	reason   string
+	outcomes []contract.Outcome // what EC2 could not start
 }
 
 // serve answers every claim there is: machines are chosen for all of them, the fastest first, and started in one call, which
@@ -86,12 +87,18 @@ func (k *keeper) start(ctx workflow.Context, open []*serving, ids []string) (aga
 	for _, a := range out.Answers {
 		answers[a.Instance] = a
 	}
+	for _, answer := range out.Answers {
+		k.avoid(answer, at)
+	}
 	for _, s := range open {
 		for _, id := range s.picked {
 			m, answer := k.find(id), answers[id]
 			if err == nil && answer.Answer == contract.AnswerStarted {
 				k.wake(ctx, s, m, at)
 				continue
+			}
+			if outcome, taught := answer.Outcome(); taught && !slices.Contains(s.outcomes, outcome) {
+				s.outcomes = append(s.outcomes, outcome)
 			}
 			m.Phase, m.Since, m.Claim, m.NotBefore = contract.StandbyFrozen, at, "", at.Add(noCapacityFor)
 			s.reason = fmt.Sprintf("EC2 does not start some: %s", answer.Message)
@@ -104,6 +111,20 @@ func (k *keeper) start(ctx workflow.Context, open []*serving, ids []string) (aga
 		s.picked = nil
 	}
 	return again
+}
+
+// avoid leaves all machines alone for a while that need what EC2 has just not had: one of them is enough to ask.
+func (k *keeper) avoid(answer contract.StartAnswer, now time.Time) {
+	blamed := k.find(answer.Instance)
+	if answer.Answer != contract.AnswerICE || blamed == nil {
+		return
+	}
+	for i := range k.state.Machines {
+		m := &k.state.Machines[i]
+		if m.Phase == contract.StandbyFrozen && m.Instance.InstanceType == blamed.Instance.InstanceType && m.Instance.Zone == blamed.Instance.Zone {
+			m.NotBefore = now.Add(noCapacityFor)
+		}
+	}
 }
 
 // wake has a started machine's Node prove it and open it.
@@ -124,7 +145,7 @@ func (k *keeper) wake(ctx workflow.Context, s *serving, m *contract.StandbyMachi
 
 // answer tells a ScaleUp what it gets. One that has ended gets nothing: its machines go back to sleep.
 func (k *keeper) answer(ctx workflow.Context, s *serving) {
-	claimed := contract.Claimed{Key: s.Key, Machines: s.machines}
+	claimed := contract.Claimed{Key: s.Key, Machines: s.machines, Outcomes: s.outcomes}
 	if len(s.machines) < s.Count {
 		claimed.Reason = s.reason
 	}

@@ -31,7 +31,8 @@ func (k *keeper) keep(ctx workflow.Context) {
 		return
 	}
 	k.state.Facts = facts
-	k.goal = keeping.Target(facts.Spec, keeping.Moment{Now: now, Nodes: facts.Nodes})
+	k.foresee(ctx, now)
+	k.goal = keeping.Target(facts.Spec, k.moment(now))
 	met := k.meet(ctx, now)
 	moves := keeping.Keep(k.state, k.goal, now)
 	for _, r := range moves.Renew {
@@ -151,7 +152,7 @@ func (k *keeper) report(ctx workflow.Context, r contract.StandbyReport, now time
 		return // it has been told otherwise meanwhile, and says so when it is there
 	}
 	m.Tier, m.Verdict, m.Reason, m.Took, m.Since, m.Claim, m.Unclaimed = r.Tier, r.Verdict, r.Reason, r.Took, now, "", false
-	m.ByHand = r.ByHand
+	m.ByHand, m.Stays = r.ByHand, time.Time{}
 	switch r.State {
 	case contract.ReportFrozen:
 		m.Phase, k.state.Failures = contract.StandbyFrozen, 0
@@ -172,8 +173,33 @@ func (k *keeper) drop(ctx workflow.Context, instance, reason string) {
 		return
 	}
 	m.Phase, m.Since, m.Reason = contract.StandbyLeaving, workflow.Now(ctx), reason
-	if !k.tell(ctx, contract.NodeID(k.in.Cluster, instance), contract.SignalTerminate, contract.Operation{Request: k.info.WorkflowExecution.RunID + "/" + instance + "/drop", Reason: reason}) {
+	if !k.tell(ctx, contract.NodeID(k.in.Cluster, instance), contract.SignalTerminate, contract.Operation{
+		Request: k.dropping(instance), Reason: reason,
+		ReplyTo: &contract.ReplyTo{WorkflowID: k.info.WorkflowExecution.ID, Signal: contract.SignalAnswered},
+	}) {
 		k.forget(instance) // no such workflow: what is left of the machine is the sweep's
+	}
+}
+
+// dropping is the request by which a machine is asked to leave.
+func (k *keeper) dropping(instance string) string {
+	return k.info.WorkflowExecution.ID + "/" + instance + "/drop"
+}
+
+// refused takes back that a machine leaves: a person holds its Node. Another may go in its place, and it is asked again
+// later.
+func (k *keeper) refused(r contract.OperationResult, now time.Time) {
+	for i := range k.state.Machines {
+		m := &k.state.Machines[i]
+		if r.Accepted || m.Phase != contract.StandbyLeaving || r.Request != k.dropping(m.Instance.ID) {
+			continue
+		}
+		m.Phase, m.Since, m.Stays = contract.StandbyFrozen, now, now.Add(keepEvery)
+		if m.Verdict == contract.VerdictRefused {
+			m.Phase = contract.StandbyMaking
+		}
+		m.Reason = "it would go (" + m.Reason + "), but " + r.Message
+		k.news = true
 	}
 }
 

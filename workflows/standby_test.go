@@ -25,6 +25,12 @@ type pooled struct {
 	resumed  []contract.Operation
 	noTaker  bool // of claimed: the ScaleUp has ended
 	sleepers int  // machines 1 to so many are frozen from the start
+
+	zones map[int]string // of those that are not where the others are
+
+	history func(contract.LaunchHistoryInput) (contract.LaunchHistory, error)
+	asks    []contract.LaunchHistoryInput
+	dropped []contract.Operation
 }
 
 func newPooled(hibernated int32) *pooled {
@@ -41,6 +47,10 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 	p.register(env)
 	env.RegisterActivityWithOptions(func(contract.ReadStandbyInput) (contract.StandbyFacts, error) { return p.facts, nil },
 		activity.RegisterOptions{Name: contract.ActivityReadStandby})
+	env.RegisterActivityWithOptions(func(in contract.LaunchHistoryInput) (contract.LaunchHistory, error) {
+		p.asks = append(p.asks, in)
+		return p.history(in)
+	}, activity.RegisterOptions{Name: contract.ActivityLaunchHistory})
 	env.OnWorkflow(contract.WorkflowScaleUp, mock.Anything, mock.Anything).Return(
 		func(_ workflow.Context, in contract.ScaleUpInput) (*contract.ScaleUpView, error) {
 			p.launches = append(p.launches, in)
@@ -56,8 +66,11 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 				}
 				p.answers = append(p.answers, v)
 			case contract.Operation:
-				if signal == contract.SignalResume {
+				switch signal {
+				case contract.SignalResume:
 					p.resumed = append(p.resumed, v)
+				case contract.SignalTerminate:
+					p.dropped = append(p.dropped, v)
 				}
 			}
 			return nil
@@ -76,6 +89,9 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 		in.State.Machines = append(in.State.Machines, contract.StandbyMachine{
 			Instance: machineOf(n + 1), Tier: v1alpha1.Hibernated, Phase: contract.StandbyFrozen, Verdict: contract.VerdictHibernated,
 		})
+		if zone := p.zones[n+1]; zone != "" {
+			in.State.Machines[n].Instance.Zone = zone
+		}
 	}
 	env.ExecuteWorkflow(contract.WorkflowStandby, in)
 	require.True(t, env.IsWorkflowCompleted())
@@ -167,6 +183,24 @@ func TestStandbyTriesOthersWhereCapacityIsShort(t *testing.T) {
 	require.Equal(t, "i-2", p.answers[0].Machines[0].ID)
 	require.Contains(t, p.answers[0].Reason, "no capacity")
 	require.Equal(t, contract.StandbyFrozen, whereabouts(mid)["i-1"])
+}
+
+// What EC2 has just not had is not asked for again: the next round goes to another zone at once.
+func TestStandbyGoesToAnotherZone(t *testing.T) {
+	p := newPooled(5)
+	p.sleepers = 5
+	p.zones = map[int]string{5: "eu-west-1b"}
+	asked := [][]string{}
+	p.start = func(in contract.StartInput) (contract.StartResult, error) {
+		asked = append(asked, in.Instances)
+		if in.Instances[0] == "i-5" {
+			return starts(in, contract.AnswerStarted), nil
+		}
+		return starts(in, contract.AnswerICE), nil
+	}
+	p.play(t, claims(time.Minute, "k", 1))
+	require.Equal(t, [][]string{{"i-1"}, {"i-5"}}, asked)
+	require.Equal(t, "i-5", p.answers[0].Machines[0].ID)
 }
 
 func TestClaimsThatComeToNothing(t *testing.T) {

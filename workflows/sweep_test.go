@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
 )
 
 // sweepWorld answers a Sweep's activities; finds are the answers of one look after the other, the last one again and
@@ -158,6 +159,34 @@ func TestAdoptedNodeTakesItsFormerLifeOver(t *testing.T) {
 	require.Equal(t, 5, view.Drains)
 	require.EqualValues(t, 1001, w.records[0].Revision)
 	require.Equal(t, contract.PhaseLaunching, w.records[0].View.Phase)
+}
+
+// A frozen machine is taken over in the tier that its Node says, and its boot ID will tell what it woke from.
+func TestAdoptedFrozenNodeKeepsItsTier(t *testing.T) {
+	for label, want := range map[v1alpha1.CapacityType]contract.Frozen{
+		v1alpha1.Stopped:    {Tier: v1alpha1.Stopped, Verdict: contract.VerdictPlainStopped},
+		v1alpha1.Hibernated: {Tier: v1alpha1.Hibernated},
+		"":                  {Tier: v1alpha1.Hibernated},
+	} {
+		t.Run(string(label), func(t *testing.T) {
+			env := newWorld(t).env()
+			takesSignals(env)
+			in := nodeInput()
+			in.Instance.State = "stopped"
+			in.Adopted = &contract.Adoption{Reason: "its workflow has ended", Node: &contract.KubeNode{
+				Name: "ip-10-0-0-1", UID: "u1", Exists: true, BootID: "boot-1", Standby: label, Taints: []string{v1alpha1.TaintStandby + ":NoSchedule"},
+			}}
+			env.RegisterDelayedCallback(func() {
+				v := nodeView(t, env)
+				require.Equal(t, contract.PhaseStandby, v.Phase)
+				require.Equal(t, want.Tier, v.Standby.Tier)
+				require.Equal(t, want.Verdict, v.Standby.Verdict)
+				require.Equal(t, "boot-1", v.Standby.Last.BootID)
+				env.CancelWorkflow()
+			}, time.Second)
+			env.ExecuteWorkflow(contract.WorkflowNode, in)
+		})
+	}
 }
 
 // A machine that nobody can use is drained before it is terminated: pods may run there.

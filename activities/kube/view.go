@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"floe.dev/floe/api/contract"
+	"floe.dev/floe/api/v1alpha1"
 )
 
 // taintUninitialized is on a Node until the cloud provider has looked at it
@@ -22,6 +23,7 @@ func ViewNode(node *corev1.Node) contract.KubeNode {
 		Taints:      taintWords(node.Spec.Taints),
 		Initialized: hasAllocatable(node) && !hasTaint(node.Spec.Taints, taintUninitialized),
 		BootID:      node.Status.NodeInfo.BootID,
+		Standby:     v1alpha1.CapacityType(node.Labels[v1alpha1.LabelStandby]),
 	}
 }
 

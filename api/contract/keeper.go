@@ -34,6 +34,35 @@ type StandbyState struct {
 	RetryAt  time.Time `json:"retryAt,omitzero"`
 	Trouble  string    `json:"trouble,omitempty"`
 	Seen     []string  `json:"seen,omitempty"`
+	// Launches are the pool's, as a forecast wants them; nil where no target is one, or none was read yet.
+	Launches *KnownLaunches `json:"launches,omitempty"`
+}
+
+// KnownLaunches are a pool's launches as the store had them when it was read last.
+type KnownLaunches struct {
+	LaunchHistory
+	// Read is when the store gave them, by the workflow's clock; zero: it never did.
+	Read time.Time `json:"read,omitzero"`
+	// Trouble says why the last reading failed; what was read before stays.
+	Trouble string `json:"trouble,omitempty"`
+	// Again is when the store is to be read next.
+	Again time.Time `json:"again,omitzero"`
+}
+
+// LaunchHistory is how many machines a pool launched for demand in each hour, those that came from its standby included.
+type LaunchHistory struct {
+	// Since is when the first hour begins; hours are those of UTC.
+	Since time.Time `json:"since,omitzero"`
+	// Launched in each hour from then on, without a gap. The last hour may not be over.
+	Launched []int `json:"launched,omitempty"`
+}
+
+// LaunchHistoryInput asks the store for a pool's LaunchHistory.
+type LaunchHistoryInput struct {
+	Cluster string `json:"cluster"`
+	Pool    string `json:"pool"`
+	// Now is the moment that it is to reach to.
+	Now time.Time `json:"now"`
 }
 
 // StandbyPhase is where a machine of the standby is.
@@ -66,6 +95,8 @@ type StandbyMachine struct {
 	Renewing string `json:"renewing,omitempty"`
 	// NotBefore is when it is worth a try again: EC2 had no capacity to start it.
 	NotBefore time.Time `json:"notBefore,omitzero"`
+	// Stays is until when it is not asked to leave again: its Node refused, since a person holds it, and Reason says so.
+	Stays time.Time `json:"stays,omitzero"`
 }
 
 // StandbyFill is a launch that makes machines ready.

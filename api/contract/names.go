@@ -52,6 +52,8 @@ const (
 	// SignalReported (StandbyReport) tells a Standby what became of a machine; SignalReport (no payload) asks a Node to.
 	SignalReported = "reported"
 	SignalReport   = "report"
+	// SignalAnswered (OperationResult) tells a Standby what a Node says to what it was asked.
+	SignalAnswered = "answered"
 	// SignalPoolChanged (no payload) tells a Standby that its pool is new, different or gone.
 	SignalPoolChanged = "pool-changed"
 	// SignalForceContinueAsNew (no payload) is the operator's lever on every entity workflow.
@@ -119,6 +121,7 @@ const (
 	ActivityProve         = "kube.Prove"
 	ActivityOpenNode      = "kube.OpenNode"
 	ActivityReadStandby   = "kube.ReadStandby"
+	ActivityLaunchHistory = "store.LaunchHistory"
 )
 
 // Search attributes, all of type Keyword.

@@ -141,6 +141,8 @@ type KubeNode struct {
 	// Initialized is false while allocatable lacks cpu or memory, or the cloud provider's uninitialized taint is on.
 	Initialized bool   `json:"initialized"`
 	BootID      string `json:"bootID,omitempty"`
+	// Standby is the tier that it is kept in, by its label floe.dev/standby; empty where it has none.
+	Standby v1alpha1.CapacityType `json:"standby,omitempty"`
 }
 
 // Observation is what the watcher saw of a node, in Kubernetes or in EC2.

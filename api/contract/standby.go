@@ -39,6 +39,8 @@ type Claimed struct {
 	Machines []Instance `json:"machines,omitempty"`
 	// Reason says in words why there are fewer than were asked for.
 	Reason string `json:"reason,omitempty"`
+	// Outcomes are offerings that EC2 could not start machines of: no step after this one asks them.
+	Outcomes []Outcome `json:"outcomes,omitempty"`
 }
 
 // Unclaim gives claimed machines back to the pool's Standby: the payload of the signal `unclaim`. They were asked for, and

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"floe.dev/floe/api/contract"
 )
 
 // Weeks of history that a forecast looks at. Nothing older need be read from the store.
@@ -26,12 +28,7 @@ const (
 )
 
 // History is how many machines a pool launched for demand in each hour, those that came from its standby included.
-type History struct {
-	// Since is when the first hour begins; hours are those of UTC.
-	Since time.Time `json:"since"`
-	// Launched in each hour from then on, without a gap. The last hour may not be over.
-	Launched []int `json:"launched"`
-}
+type History contract.LaunchHistory
 
 // NewHistory has every hour from since until now, and in each what was launched.
 func NewHistory(since, now time.Time) History {

@@ -31,9 +31,10 @@ type Moves struct {
 	Ceiling bool
 }
 
-// Keep says what is to be done so that a standby is kept at its goal. Only frozen machines go, the oldest first, and one
-// that a person had frozen only where its tier is drained or its pool is gone; one that is renewed goes when its tier is
-// full without it. s is read only.
+// Keep says what is to be done so that a standby is kept at its goal. Only machines that are frozen, or cannot be, go, the
+// oldest first; none goes whose Node has just refused to; and one that a person had frozen goes only where its tier is
+// drained or its pool is gone. One that is renewed goes when its tier is
+// full without it. None goes for being too many while it is not known yet how many are wanted. s is read only.
 func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 	moves := Moves{Fill: map[v1alpha1.CapacityType]int{}}
 	if spec := s.Facts.Spec; spec != nil && !s.Facts.Gone {
@@ -45,7 +46,7 @@ func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 		if empties {
 			want = 0
 		}
-		count, frozen := 0, []contract.StandbyMachine{}
+		count, asleep, frozen := 0, 0, []contract.StandbyMachine{}
 		for _, f := range s.Fills {
 			if f.Tier == tier {
 				count += f.Open
@@ -54,21 +55,32 @@ func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 		for _, m := range s.Machines {
 			switch {
 			case m.Tier != tier || m.Phase == contract.StandbyLeaving || m.Phase == contract.StandbyWaking && !m.Unclaimed:
+			case stuck(m):
+				if !now.Before(m.Stays) {
+					moves.Drop = append(moves.Drop, Renewal{Instance: m.Instance.ID, Reason: "it cannot be frozen"})
+				}
 			case m.Renewing != "" || slices.ContainsFunc(moves.Renew, func(r Renewal) bool { return r.Instance == m.Instance.ID }):
 			default:
 				count++
-				if m.Phase == contract.StandbyFrozen && (!m.ByHand || empties) {
+				if m.Phase != contract.StandbyFrozen {
+					continue
+				}
+				asleep++
+				if !now.Before(m.Stays) && (!m.ByHand || empties) {
 					frozen = append(frozen, m)
 				}
 			}
 		}
 		for _, m := range s.Machines {
-			if m.Tier == tier && m.Phase == contract.StandbyFrozen && m.Renewing != "" && len(frozen) >= want {
+			if m.Tier == tier && m.Phase == contract.StandbyFrozen && m.Renewing != "" && asleep >= want && !now.Before(m.Stays) {
 				moves.Drop = append(moves.Drop, Renewal{Instance: m.Instance.ID, Reason: m.Renewing + "; another has taken its place"})
 			}
 		}
 		if count < want {
 			moves.Fill[tier] = want - count
+		}
+		if slices.Contains(goal.Unsure, tier) && !empties {
+			continue
 		}
 		slices.SortStableFunc(frozen, func(a, b contract.StandbyMachine) int { return a.Instance.LaunchTime.Compare(b.Instance.LaunchTime) })
 		for _, m := range frozen[:max(0, min(len(frozen), count-want))] {
@@ -77,6 +89,11 @@ func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 	}
 	moves.bound(s)
 	return moves
+}
+
+// stuck reports whether a machine can neither be frozen nor, for a while, go: its Node refused to.
+func stuck(m contract.StandbyMachine) bool {
+	return m.Phase == contract.StandbyMaking && !m.Stays.IsZero()
 }
 
 // bound keeps what is made ready below the price ceiling of the pool.

@@ -38,6 +38,10 @@ func dropped(m Moves) (ids []string) {
 func TestKeep(t *testing.T) {
 	old := func(m *contract.StandbyMachine) { m.Instance.LaunchTime = keepNow.Add(-51 * 24 * time.Hour) }
 	byHand := func(m *contract.StandbyMachine) { m.ByHand = true }
+	older := func(m *contract.StandbyMachine) { m.Instance.LaunchTime = keepNow.Add(-2 * time.Hour) }
+	held := func(still time.Duration) func(*contract.StandbyMachine) {
+		return func(m *contract.StandbyMachine) { m.Stays = keepNow.Add(still) }
+	}
 	renewing := func(m *contract.StandbyMachine) { m.Renewing = "it is old" }
 	facts := contract.StandbyFacts{Spec: &v1alpha1.Standby{RenewAtOnce: 1}, ImageID: "ami-1"}
 	cheap := resource.MustParse("4.1") // two of 25 GiB are 4 USD
@@ -77,6 +81,19 @@ func TestKeep(t *testing.T) {
 		"the price of disks": {
 			contract.StandbyState{Facts: contract.StandbyFacts{Spec: &v1alpha1.Standby{MaxDiskUSDPerMonth: &cheap}}, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 5, 1, nil, 0,
 		},
+		"one whose node is held stays, and another goes": {
+			contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, older, held(time.Minute)), kept("b", contract.StandbyFrozen)}}, 1, 0, []string{"b"}, 0,
+		},
+		"it is asked again later": {contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, held(-time.Minute))}}, 0, 0, []string{"a"}, 0},
+		"one that is held and cannot be frozen is none": {
+			contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyMaking, held(time.Minute))}}, 1, 1, nil, 0,
+		},
+		"and goes later": {
+			contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyMaking, held(0))}}, 1, 1, []string{"a"}, 0,
+		},
+		"one that is renewed and held": {
+			contract.StandbyState{Facts: facts, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, renewing, held(time.Minute)), kept("b", contract.StandbyFrozen)}}, 1, 0, nil, 0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			moves := Keep(c.state, goalOf(c.want), keepNow)
@@ -85,6 +102,23 @@ func TestKeep(t *testing.T) {
 			require.Len(t, moves.Renew, c.renew)
 		})
 	}
+}
+
+// While it is not known what a forecast wants, none goes for being too many, but for a drain.
+func TestKeepWithoutAForecastYet(t *testing.T) {
+	s := contract.StandbyState{Facts: contract.StandbyFacts{Spec: &v1alpha1.Standby{}}, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}
+	spec := &v1alpha1.Standby{Targets: []v1alpha1.StandbyTarget{
+		{Tier: v1alpha1.Hibernated, Forecast: &v1alpha1.StandbyForecast{Percent: 90, Max: 3}},
+		{Tier: v1alpha1.Hibernated, Ladder: []v1alpha1.StandbyStep{{Nodes: 1, Count: 1}}},
+	}}
+	goal := Target(spec, Moment{Now: keepNow, Unread: true})
+	require.Equal(t, []v1alpha1.CapacityType{v1alpha1.Hibernated}, goal.Unsure)
+	require.Empty(t, Keep(s, goal, keepNow).Drop)
+	require.Equal(t, 1, Target(spec, Moment{Now: keepNow, Unread: true, Nodes: 2}).Hibernated.Count, "what is known is kept")
+	known := Target(spec, Moment{Now: keepNow})
+	require.Equal(t, []string{"a"}, dropped(Keep(s, known, keepNow)))
+	s.Drained = Tiers
+	require.Equal(t, []string{"a"}, dropped(Keep(s, goal, keepNow)))
 }
 
 // Whatever the state: what is filled and kept is never more than the goal, and nothing goes that does not sleep.

@@ -19,6 +19,8 @@ type Moment struct {
 	Nodes int
 	// History is the pool's launches for demand. The zero value is no history: nothing is foretold.
 	History History
+	// Unread says that the history is not known yet: it may foretell more than anything else wants.
+	Unread bool
 }
 
 // Want is how many machines of a tier are kept, and why.
@@ -31,6 +33,9 @@ type Want struct {
 type Goal struct {
 	Hibernated Want `json:"hibernated"`
 	Stopped    Want `json:"stopped"`
+	// Unsure are the tiers of which a forecast may want more, once the pool's launches are read: until then none of them goes
+	// for being too many.
+	Unsure []v1alpha1.CapacityType `json:"unsure,omitempty"`
 	// Again is before the goal can change for the clock's sake: ask again then. Zero: it never does.
 	Again time.Time `json:"again,omitzero"`
 	// Problems are targets that could not be read, and keep nothing: a pool that was not validated, a time zone that this
@@ -66,6 +71,9 @@ func Target(spec *v1alpha1.Standby, m Moment) Goal {
 		tier := &g.Stopped
 		if t.Tier == v1alpha1.Hibernated {
 			tier = &g.Hibernated
+		}
+		if t.Forecast != nil && m.Unread && !slices.Contains(g.Unsure, t.Tier) {
+			g.Unsure = append(g.Unsure, t.Tier)
 		}
 		if want.Count > tier.Count || tier.Count == 0 {
 			*tier = want // of several that want nothing, the last says why
@@ -124,6 +132,9 @@ func foretold(f *v1alpha1.StandbyForecast, m Moment) (Want, time.Time, error) {
 	}
 	hour := m.Now.Truncate(time.Hour)
 	again := hour.Add(time.Hour)
+	if m.Unread {
+		return Want{Reason: "the pool's launches are not read yet, and nothing is foretold without"}, again, nil
+	}
 	// The coming hour counts too: machines take some minutes to be made ready.
 	var most int
 	for _, h := range []time.Time{hour, again} {

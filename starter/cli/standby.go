@@ -120,6 +120,9 @@ func printStandbys(w io.Writer, views []contract.StandbyView, now time.Time) {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintf(w, "pool %s: %d hibernated and %d stopped wanted, disks $%.2f a month\n", v.Pool, v.Hibernated, v.Stopped, v.DiskUSDPerMonth)
+		for _, reason := range v.Reasons {
+			fmt.Fprintf(w, "  %s\n", reason)
+		}
 		if len(v.Drained) > 0 {
 			fmt.Fprintf(w, "drained: %v; floe standby fill %s ends that\n", v.Drained, v.Pool)
 		}
