@@ -64,6 +64,7 @@ var (
 	lastWordsActivity     = define(contract.ActivityReadLastWords, kubeActivities.ReadLastWords)
 	proveActivity         = define(contract.ActivityProve, kubeActivities.Prove)
 	readStandbyActivity   = define(contract.ActivityReadStandby, kubeActivities.ReadStandby)
+	prefetchActivity      = define(contract.ActivityPrefetch, kubeActivities.Prefetch)
 	openNodeActivity      = defineVoid(contract.ActivityOpenNode, kubeActivities.OpenNode)
 	launchHistoryActivity = define(contract.ActivityLaunchHistory, storeActivities.LaunchHistory)
 	putReclaimActivity    = defineVoid(contract.ActivityPutReclaim, storeActivities.PutReclaim)

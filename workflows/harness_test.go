@@ -25,16 +25,17 @@ import (
 type world struct {
 	t *testing.T
 
-	plan      func(contract.PlanInput) (contract.PlanDigest, error)
-	chain     func(contract.OpenChainInput) (contract.Chain, error)
-	launch    func(contract.LaunchInput) (contract.LaunchResult, error)
-	register  func(contract.RegisterInput) (contract.RegisterResult, error)
-	read      func(contract.ReadNodeInput) (contract.KubeNode, error)
-	drain     func(contract.DrainInput) (contract.DrainResult, error)
-	describe  func(contract.InstanceInput) (contract.InstanceResult, error)
-	terminate func(contract.InstanceInput) (contract.InstanceResult, error)
-	putNode   func(contract.NodeRecord) error
-	confirm   func(contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error)
+	plan       func(contract.PlanInput) (contract.PlanDigest, error)
+	chain      func(contract.OpenChainInput) (contract.Chain, error)
+	launch     func(contract.LaunchInput) (contract.LaunchResult, error)
+	register   func(contract.RegisterInput) (contract.RegisterResult, error)
+	read       func(contract.ReadNodeInput) (contract.KubeNode, error)
+	drain      func(contract.DrainInput) (contract.DrainResult, error)
+	describe   func(contract.InstanceInput) (contract.InstanceResult, error)
+	terminate  func(contract.InstanceInput) (contract.InstanceResult, error)
+	putNode    func(contract.NodeRecord) error
+	deleteNode func(contract.DeleteNodeInput) error
+	confirm    func(contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error)
 
 	plans      []contract.PlanInput
 	launches   []contract.LaunchInput
@@ -68,7 +69,8 @@ func newWorld(t *testing.T) *world {
 		terminate: func(contract.InstanceInput) (contract.InstanceResult, error) {
 			return contract.InstanceResult{State: "shutting-down"}, nil
 		},
-		putNode: func(contract.NodeRecord) error { return nil },
+		putNode:    func(contract.NodeRecord) error { return nil },
+		deleteNode: func(contract.DeleteNodeInput) error { return nil },
 		confirm: func(contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error) {
 			return contract.ConfirmReclaimResult{Verdict: contract.ReclaimConfirmed, Why: "marked-for-termination"}, nil
 		},
@@ -118,7 +120,7 @@ func (w *world) env() *testsuite.TestWorkflowEnvironment {
 	})
 	register(contract.ActivityDeleteNode, func(_ context.Context, in contract.DeleteNodeInput) error {
 		w.deleted = append(w.deleted, in.Node)
-		return nil
+		return w.deleteNode(in)
 	})
 	register(contract.ActivityTerminate, func(_ context.Context, in contract.InstanceInput) (contract.InstanceResult, error) {
 		w.terminated = append(w.terminated, in.Instance)

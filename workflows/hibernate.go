@@ -9,6 +9,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/images"
 )
 
 // Hibernate freezes one machine, in either tier: its Node is closed to pods, and only when no workload pod is left and it
@@ -25,45 +26,95 @@ func Hibernate(ctx workflow.Context, in contract.HibernateInput) (*contract.Hibe
 type hibernate struct {
 	in     contract.HibernateInput
 	result contract.HibernateResult
+	closed contract.FreezeResult   // what was said when its Node was closed
+	seen   contract.InstanceResult // the instance, once it is stopped
 	doing  string
 }
 
 const (
 	// askAgain is how long to wait before a machine that EC2 found too early to hibernate is asked for again.
 	askAgain = 15 * time.Second
+	// prefetchTime is how long images may be pulled before a freeze, and prefetchGrace what a worker that died meanwhile,
+	// or an API server that was away, may add: the machine is frozen then with what it has.
+	prefetchTime  = 10 * time.Minute
+	prefetchGrace = 2 * time.Minute
 	// ignoredAfter is how long a machine may run on after EC2 took a stop before that is taken for one that was ignored:
 	// longer than what EC2 takes, as a rule, to show a change.
 	ignoredAfter = 20 * time.Second
 )
 
 func (h *hibernate) run(ctx workflow.Context) error {
-	h.describe(ctx, fmt.Sprintf("Closing Node `%s` to pods.", h.in.Node))
-	o := quick(contract.KubeTaskQueue(h.in.Cluster), "close "+h.in.Node+" to pods")
-	closed, err := insist(ctx, freezeActivity, o, contract.FreezeInput{
-		Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID, Tier: h.in.Tier,
-	}, lostNode, h.trouble(ctx))
+	why, err := h.freeze(ctx)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return err
 	case err != nil:
-		return h.refuse(ctx, words(err))
-	case len(closed.Pods) > 0:
-		return h.refuse(ctx, "pods are still on it: "+strings.Join(closed.Pods, ", "))
+		return err
+	case why != "":
+		return h.refuse(ctx, why)
+	}
+	return h.frozen(ctx)
+}
+
+// freeze has the machine stopped, or says why it is not.
+func (h *hibernate) freeze(ctx workflow.Context) (why string, err error) {
+	if why, err = h.close(ctx, "close "+h.in.Node+" to pods"); err != nil || why != "" {
+		return why, err
+	}
+	prefetches := h.closed.Prefetch
+	if prefetches {
+		if err := h.prefetch(ctx); err != nil {
+			return "", err
+		}
 	}
 	if wait := h.in.NotBefore.Sub(workflow.Now(ctx)); wait > 0 {
 		h.describe(ctx, "Waiting until the machine has been up for long enough, at "+h.in.NotBefore.UTC().Format(time.RFC3339)+".")
 		if err := sleep(ctx, wait, "until it has been up for long enough"); err != nil {
-			return err
+			return "", err
 		}
 	}
-	seen, why, err := h.stop(ctx)
+	if prefetches {
+		// The pulls took a while, and a pod that tolerates everything may have come.
+		if why, err = h.close(ctx, "see that no pod has come to "+h.in.Node); err != nil || why != "" {
+			return why, err
+		}
+	}
+	h.seen, why, err = h.stop(ctx)
+	return why, err
+}
+
+// close closes the Node to pods, or says why the machine is not to be frozen.
+func (h *hibernate) close(ctx workflow.Context, summary string) (why string, err error) {
+	h.describe(ctx, fmt.Sprintf("Closing Node `%s` to pods.", h.in.Node))
+	h.closed, err = insist(ctx, freezeActivity, quick(contract.KubeTaskQueue(h.in.Cluster), summary), contract.FreezeInput{
+		Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID, Tier: h.in.Tier, Pool: h.in.Pool,
+	}, lostNode, h.trouble(ctx))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", err
+	case err != nil:
+		return words(err), nil
+	case len(h.closed.Pods) > 0:
+		return "pods are still on it: " + strings.Join(h.closed.Pods, ", "), nil
+	}
+	return "", nil
+}
+
+// prefetch pulls the images that the pool's pods are likely to need. Whatever comes of it, the machine is frozen: without
+// its images it is slower, and not wrong.
+func (h *hibernate) prefetch(ctx workflow.Context) error {
+	h.describe(ctx, "Pulling the pool's images onto it, until "+workflow.Now(ctx).Add(prefetchTime).UTC().Format(time.RFC3339)+" at the latest.")
+	o := awaiting(contract.KubeTaskQueue(h.in.Cluster), "pull images onto "+h.in.Node)
+	o.ScheduleToCloseTimeout = prefetchTime + prefetchGrace
+	result, err := prefetchActivity.run(ctx, o, contract.PrefetchInput{
+		Cluster: h.in.Cluster, Pool: h.in.Pool, Node: h.in.Node, UID: h.in.UID, Within: prefetchTime,
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
-		return err
+		result.Note = "the images could not be pulled: " + words(err)
 	}
-	if why != "" {
-		return h.refuse(ctx, why)
-	}
-	return h.frozen(ctx, seen)
+	h.result.Prefetched = &contract.Prefetched{PrefetchResult: result, At: workflow.Now(ctx)}
+	return nil
 }
 
 // stop asks EC2 until the machine is stopped, or says why it is not.
@@ -121,11 +172,16 @@ func (h *hibernate) awaitStopped(ctx workflow.Context) (contract.InstanceResult,
 	})
 }
 
-// frozen ends a freeze that came off: what the Node said last is written down, for the proof of its next wake.
-func (h *hibernate) frozen(ctx workflow.Context, seen contract.InstanceResult) error {
+// frozen ends a freeze that came off: what the Node said last is written down, for the proof of its next wake, and the Node
+// is deleted where the pool wants that.
+func (h *hibernate) frozen(ctx workflow.Context) error {
 	h.result.Since = workflow.Now(ctx)
 	o := quick(contract.KubeTaskQueue(h.in.Cluster), "write down what "+h.in.Node+" said last")
-	last, err := insist(ctx, lastWordsActivity, o, contract.ReadLastWordsInput{Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID}, lostNode, h.trouble(ctx))
+	in := contract.ReadLastWordsInput{Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID}
+	if h.result.Prefetched != nil {
+		in.Images = h.result.Prefetched.Images
+	}
+	last, err := insist(ctx, lastWordsActivity, o, in, lostNode, h.trouble(ctx))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -134,12 +190,31 @@ func (h *hibernate) frozen(ctx workflow.Context, seen contract.InstanceResult) e
 	}
 	h.result.Verdict = contract.VerdictPlainStopped
 	switch {
-	case h.in.Tier == v1alpha1.Hibernated && seen.Reason == contract.StateReasonHibernate:
+	case h.in.Tier == v1alpha1.Hibernated && h.seen.Reason == contract.StateReasonHibernate:
 		h.result.Verdict = contract.VerdictHibernated
 	case h.in.Tier == v1alpha1.Hibernated:
-		h.result.Reason = fmt.Sprintf("EC2 gives %q as the reason of its stop, and not %s: somebody else stopped it", seen.Reason, contract.StateReasonHibernate)
+		h.result.Reason = fmt.Sprintf("EC2 gives %q as the reason of its stop, and not %s: somebody else stopped it", h.seen.Reason, contract.StateReasonHibernate)
+	}
+	if h.closed.DeleteNode && err == nil {
+		if err := h.deleteNode(ctx); err != nil {
+			return err
+		}
 	}
 	h.describe(ctx, "Frozen.")
+	return nil
+}
+
+// deleteNode deletes the Node of the stopped machine. Where that is refused it is kept, which the result tells.
+func (h *hibernate) deleteNode(ctx workflow.Context) error {
+	h.describe(ctx, fmt.Sprintf("Deleting Node `%s`: the pool wants no Nodes of stopped machines.", h.in.Node))
+	o := quick(contract.KubeTaskQueue(h.in.Cluster), "delete the Node "+h.in.Node)
+	_, err := insist(ctx, deleteNodeActivity, o, contract.DeleteNodeInput{Cluster: h.in.Cluster, Node: h.in.Node, UID: h.in.UID}, denied, h.trouble(ctx))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if h.result.NodeDeleted = err == nil; err != nil {
+		h.result.Reason = "its Node is kept: " + words(err)
+	}
 	return nil
 }
 
@@ -175,7 +250,8 @@ func (h *hibernate) describe(ctx workflow.Context, doing string) {
 // trouble shows a trouble in the details.
 func (h *hibernate) trouble(ctx workflow.Context) func(string) {
 	return func(trouble string) {
-		workflow.SetCurrentDetails(ctx, fmt.Sprintf("`%s`, tier %s, because %s.\n\n%s\n\n%s", h.in.Instance.ID, h.in.Tier, h.in.Reason, h.doing, trouble))
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("`%s`, tier %s, because %s.\n\n%s\n\n%s\n\n%s",
+			h.in.Instance.ID, h.in.Tier, h.in.Reason, h.doing, images.Told(h.result.Prefetched), trouble))
 	}
 }
 
@@ -184,3 +260,6 @@ func lostNode(err error) bool {
 	kind := errorType(err)
 	return kind == contract.ErrNodeNotFound || kind == contract.ErrInvalidInput
 }
+
+// denied is true where the worker lacks the right, which no repetition mends.
+func denied(err error) bool { return errorType(err) == contract.ErrAccessDenied }

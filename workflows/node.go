@@ -266,6 +266,9 @@ func (n *node) lookAgain(ctx workflow.Context) {
 	} else {
 		n.state.Trouble = words(err)
 	}
+	if lifecycle.Nodeless(n.state) {
+		n.report(ctx, n.standing()) // a Standby that was started anew sees no Node to ask after
+	}
 	if n.state.Phase == contract.PhaseReady {
 		return // the watcher's DescribeInstances loop tells of instances that go
 	}

@@ -11,6 +11,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/images"
 	"floe.dev/floe/internal/lifecycle"
 )
 
@@ -120,7 +121,11 @@ func (n *node) frozen(ctx workflow.Context, op contract.Operation, result contra
 		note = fmt.Sprintf("Not frozen (%s): %s.", op.Reason, result.Reason)
 	} else {
 		part.Asleep, part.Since, part.Last = true, result.Since, result.Last
+		part.NodeDeleted = result.NodeDeleted
 		n.state.Instance = "stopped"
+	}
+	if part.Prefetched = result.Prefetched; part.Prefetched != nil {
+		note += " " + images.Told(part.Prefetched)
 	}
 	n.remember(note)
 	n.over(op)
@@ -139,12 +144,28 @@ func (n *node) wake(ctx workflow.Context) {
 		"wake "+n.state.Node.Name+": "+op.Reason, contract.ResumeInput{
 			Cluster: n.in.Cluster, Pool: n.in.Pool, Account: n.in.Account, Region: n.in.Region, Instance: n.in.Instance,
 			Node: n.state.Node.Name, UID: n.state.Node.UID, Reason: op.Reason, Started: op.Started,
-			Within: cmp.Or(n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods,
+			Within: cmp.Or(n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods, Rejoin: n.rejoin(),
 		}, &result)
 	if err != nil {
 		result = contract.ResumeResult{Outcome: contract.ResumeFailed, Reason: words(err)}
 	}
 	n.woken(ctx, op, result)
+}
+
+// rejoin is what the machine's new Node is registered with; nil where its Node was kept.
+func (n *node) rejoin() *contract.Rejoin {
+	if !n.state.Standby.NodeDeleted {
+		return nil
+	}
+	return &contract.Rejoin{Tier: n.state.Standby.Tier, Purpose: n.in.Purpose, Template: n.in.Template}
+}
+
+// rejoined takes in the Node that the machine has registered anew, unless it was seen already.
+func (n *node) rejoined(r contract.RegisterResult) {
+	n.state.Standby.NodeDeleted, n.state.StartupTaints = false, r.StartupTaints
+	if n.state.Node == nil || n.state.Node.UID != r.Node.UID {
+		n.state.Node = &r.Node
+	}
 }
 
 // woken takes in what became of a wake.
@@ -153,6 +174,9 @@ func (n *node) woken(ctx workflow.Context, op contract.Operation, result contrac
 	part.Reason = result.Reason
 	if result.State != "" {
 		n.observe(contract.Observation{InstanceState: result.State})
+	}
+	if result.Rejoined != nil {
+		n.rejoined(*result.Rejoined)
 	}
 	var note string
 	switch result.Outcome {
@@ -165,6 +189,10 @@ func (n *node) woken(ctx workflow.Context, op contract.Operation, result contrac
 				note += " EC2 had called it hibernated: its memory was lost."
 			}
 			part.Verdict = contract.VerdictPlainStopped
+		}
+		note += images.There(part.Last.Images, result.Images, result.Lost)
+		if part.Prefetched != nil {
+			part.Prefetched.Lost = result.Lost
 		}
 	case contract.ResumeNoCapacity:
 		note = fmt.Sprintf("Not woken (%s): %s. It is frozen still.", op.Reason, result.Reason)
@@ -215,6 +243,7 @@ func (n *node) report(ctx workflow.Context, state contract.ReportedState) {
 	}
 	if part := n.state.Standby; part != nil {
 		r.Tier, r.Verdict, r.Reason, r.Took, r.ByHand = part.Tier, part.Verdict, part.Reason, part.Took, part.ByHand
+		r.Images = part.Prefetched.Tried()
 	}
 	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.StandbyID(n.in.Cluster, n.in.Pool), "", contract.SignalReported, r))
 }
@@ -254,7 +283,11 @@ func (n *node) overtaken(op contract.Operation) bool {
 // standbyWords say what a node's part in the standby is.
 func standbyWords(f contract.Frozen) string {
 	if f.Asleep {
-		return fmt.Sprintf("Frozen since %s, tier %s: %s. %s", f.Since.UTC().Format(time.RFC3339), f.Tier, f.Verdict, f.Reason)
+		words := fmt.Sprintf("Frozen since %s, tier %s: %s. %s", f.Since.UTC().Format(time.RFC3339), f.Tier, f.Verdict, f.Reason)
+		if f.NodeDeleted {
+			words += " Its Node is deleted until it wakes."
+		}
+		return words + " " + images.Told(f.Prefetched)
 	}
 	return fmt.Sprintf("Standby, tier %s: %s %s", f.Tier, cmp.Or(string(f.Verdict), "being made ready"), f.Reason)
 }

@@ -24,13 +24,17 @@ type freezer struct {
 	words  contract.LastWords
 	start  func(contract.StartInput) (contract.StartResult, error)
 	prove  func(context.Context, contract.ProveInput) (contract.Proof, error)
+	// prefetch answers the n-th try.
+	prefetch func(n int) (contract.PrefetchResult, error)
 
 	// proveAfter, where set, is how long a proof takes.
 	proveAfter time.Duration
 
-	asked []string
-	stops []time.Time
-	open  []contract.OpenNodeInput
+	asked      []string
+	stops      []time.Time
+	open       []contract.OpenNodeInput
+	prefetched []contract.PrefetchInput
+	proven     []contract.ProveInput
 }
 
 func newFreezer() *freezer {
@@ -69,6 +73,10 @@ func (f *freezer) register(env *testsuite.TestWorkflowEnvironment) {
 		f.asked = append(f.asked, "freeze")
 		return f.freeze(in)
 	})
+	register(contract.ActivityPrefetch, func(_ context.Context, in contract.PrefetchInput) (contract.PrefetchResult, error) {
+		f.asked, f.prefetched = append(f.asked, "prefetch"), append(f.prefetched, in)
+		return f.prefetch(len(f.prefetched))
+	})
 	register(contract.ActivityStop, func(_ context.Context, in contract.StopInput) (contract.StopResult, error) {
 		f.asked, f.stops = append(f.asked, fmt.Sprintf("stop hibernate=%t", in.Hibernate)), append(f.stops, env.Now())
 		return f.stop(in)
@@ -76,16 +84,18 @@ func (f *freezer) register(env *testsuite.TestWorkflowEnvironment) {
 	register(contract.ActivityAwaitState, func(ctx context.Context, in contract.AwaitStateInput) (contract.InstanceResult, error) {
 		return f.await(ctx, in)
 	})
-	register(contract.ActivityReadLastWords, func(context.Context, contract.ReadLastWordsInput) (contract.LastWords, error) {
+	register(contract.ActivityReadLastWords, func(_ context.Context, in contract.ReadLastWordsInput) (contract.LastWords, error) {
 		f.asked = append(f.asked, "last words")
-		return f.words, nil
+		words := f.words
+		words.Images = in.Images
+		return words, nil
 	})
 	register(contract.ActivityStart, func(_ context.Context, in contract.StartInput) (contract.StartResult, error) {
 		f.asked = append(f.asked, "start")
 		return f.start(in)
 	})
 	register(contract.ActivityProve, func(ctx context.Context, in contract.ProveInput) (contract.Proof, error) {
-		f.asked = append(f.asked, "prove")
+		f.asked, f.proven = append(f.asked, "prove"), append(f.proven, in)
 		return f.prove(ctx, in)
 	})
 	register(contract.ActivityOpenNode, func(_ context.Context, in contract.OpenNodeInput) error {

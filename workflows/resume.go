@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"floe.dev/floe/api/contract"
@@ -20,6 +21,10 @@ func Resume(ctx workflow.Context, in contract.ResumeInput) (*contract.ResumeResu
 	return &r.result, nil
 }
 
+// rejoinEvery is how often it is looked whether a machine has registered its Node anew. It does so seconds before it is
+// Ready, so that nobody waits for this.
+const rejoinEvery = 500 * time.Millisecond
+
 type resume struct {
 	in     contract.ResumeInput
 	result contract.ResumeResult
@@ -32,11 +37,17 @@ func (r *resume) run(ctx workflow.Context) error {
 			return err
 		}
 	}
+	if r.in.Rejoin != nil {
+		if err := r.rejoin(ctx); err != nil || r.result.Outcome != "" {
+			return err
+		}
+	}
 	proof, err := r.prove(ctx)
 	if err != nil || r.result.Outcome != "" {
 		return err
 	}
 	r.result.SameBoot, r.result.Proven = proof.SameBoot, workflow.Now(ctx)
+	r.result.Images, r.result.Lost = proof.Images, proof.Lost
 	return r.open(ctx)
 }
 
@@ -76,6 +87,28 @@ func (r *resume) start(ctx workflow.Context) (bool, error) {
 			return false, err
 		}
 	}
+}
+
+// rejoin waits until the machine has registered a Node in place of the one that was deleted while it slept, and has the
+// pool's labels and taints put on, the standby's with them: it stays closed to pods until the machine is proven.
+func (r *resume) rejoin(ctx workflow.Context) error {
+	until := r.result.Started.Add(r.in.Within)
+	r.describe(ctx, "Its Node was deleted while it slept. Waiting until it registers another, until "+until.UTC().Format(time.RFC3339)+" at the latest.")
+	o := quick(contract.KubeTaskQueue(r.in.Cluster), "register "+r.in.Node+" anew")
+	o.ScheduleToStartTimeout, o.ScheduleToCloseTimeout = 0, max(time.Second, until.Sub(workflow.Now(ctx)))
+	o.RetryPolicy = &temporal.RetryPolicy{InitialInterval: rejoinEvery, BackoffCoefficient: 1}
+	registered, err := registerActivity.run(ctx, o, contract.RegisterInput{
+		Cluster: r.in.Cluster, Pool: r.in.Pool, Node: r.in.Node, NotUID: r.in.UID, Instance: r.in.Instance,
+		Tier: r.in.Rejoin.Tier, Purpose: r.in.Rejoin.Purpose, Template: r.in.Rejoin.Template,
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return r.end(ctx, contract.ResumeFailed, fmt.Sprintf("it has not registered a Node within %s of its start: %s", r.in.Within, words(err)))
+	}
+	r.result.Rejoined, r.in.UID = &registered, registered.Node.UID
+	return nil
 }
 
 // prove waits for the machine's proof of life. EC2 is looked at beside it: a machine that goes back to sleep, or away,

@@ -152,7 +152,7 @@ func (k *keeper) report(ctx workflow.Context, r contract.StandbyReport, now time
 		return // it has been told otherwise meanwhile, and says so when it is there
 	}
 	m.Tier, m.Verdict, m.Reason, m.Took, m.Since, m.Claim, m.Unclaimed = r.Tier, r.Verdict, r.Reason, r.Took, now, "", false
-	m.ByHand, m.Stays = r.ByHand, time.Time{}
+	m.ByHand, m.Images, m.Stays = r.ByHand, r.Images, time.Time{}
 	switch r.State {
 	case contract.ReportFrozen:
 		m.Phase, k.state.Failures = contract.StandbyFrozen, 0

@@ -41,6 +41,7 @@ type Activities struct {
 	candidates   candidates
 	tried        tried
 	lives        lives
+	standbys     standbys
 	ledger       ImageLedger // nil: see WithImages
 	choices      choices
 	prefetchLook time.Duration
@@ -49,7 +50,7 @@ type Activities struct {
 // New makes the activities of some clusters. plans may be nil: then plans are not kept.
 func New(clusters []*Cluster, cloud Cloud, plans PlanStore, log *slog.Logger) *Activities {
 	a := &Activities{
-		clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now, lives: askLife, prefetchLook: prefetchLook,
+		clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now, lives: askLife, standbys: askStandby, prefetchLook: prefetchLook,
 	}
 	for _, c := range clusters {
 		a.clusters[c.name] = c

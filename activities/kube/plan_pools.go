@@ -55,6 +55,7 @@ func (a *Activities) poolToPlan(ctx context.Context, c *Cluster, pool *Pool) pla
 		return p
 	}
 	p.Candidates, p.Rejected, p.Problem = a.candidates.of(c.name, pool, view)
+	a.addNodeless(ctx, c, &p)
 	return p
 }
 

@@ -18,8 +18,12 @@ type ImageLedger interface {
 const (
 	// choiceAge is how long a choice of images holds: many machines are frozen at the same time.
 	choiceAge = time.Minute
+	// failureAge is how long a ledger that could not be read is not asked again: every look at a standby asks.
+	failureAge = 10 * time.Second
 	// ledgerTimeout bounds the read of a ledger.
-	ledgerTimeout = 10 * time.Second
+	ledgerTimeout = 5 * time.Second
+	// mostChosen is the most images that are prefetched, however small: their names are carried in histories.
+	mostChosen = 100
 )
 
 // choices are what was chosen last, by cluster and pool.
@@ -32,6 +36,15 @@ type choice struct {
 	at     time.Time
 	disk   int64
 	images []contract.ChosenImage
+	err    error // why there are none
+}
+
+func (c choice) holds(disk int64, now time.Time) bool {
+	age := choiceAge
+	if c.err != nil {
+		age = failureAge
+	}
+	return c.disk == disk && now.Sub(c.at) < age
 }
 
 // WithImages has the activities choose the images that they prefetch by a ledger, and returns them. Without it they prefetch
@@ -81,19 +94,18 @@ func (a *Activities) chosen(ctx context.Context, c *Cluster, pool string, disk i
 	a.choices.mu.Lock()
 	last, known := a.choices.last[key]
 	a.choices.mu.Unlock()
-	if known && last.disk == disk && now.Sub(last.at) < choiceAge {
-		return last.images, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
-	defer cancel()
-	used, err := a.ledger.Images(ctx, c.name, pool, now.Add(-images.Memory))
-	if err != nil {
-		return nil, err
+	if known && last.holds(disk, now) {
+		return last.images, last.err
 	}
 	fresh := choice{at: now, disk: disk}
-	for _, i := range images.NewLedger(used[pool]).Choose(images.Scored, now, disk) {
-		if i.Prefetch {
-			fresh.images = append(fresh.images, contract.ChosenImage{Image: i.Image, Bytes: i.Bytes})
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+	defer cancel()
+	var used map[string][]images.Use
+	if used, fresh.err = a.ledger.Images(ctx, c.name, pool, now.Add(-images.Memory)); fresh.err == nil {
+		for _, i := range images.NewLedger(used[pool]).Choose(images.Scored, now, disk) {
+			if i.Prefetch && len(fresh.images) < mostChosen {
+				fresh.images = append(fresh.images, contract.ChosenImage{Image: i.Image, Bytes: i.Bytes})
+			}
 		}
 	}
 	a.choices.mu.Lock()
@@ -102,5 +114,5 @@ func (a *Activities) chosen(ctx context.Context, c *Cluster, pool string, disk i
 		a.choices.last = map[string]choice{}
 	}
 	a.choices.last[key] = fresh
-	return fresh.images, nil
+	return fresh.images, fresh.err
 }

@@ -61,9 +61,14 @@ func (p *prefetch) podOf(q *pull) *corev1.Pod {
 	return pod
 }
 
+// listed is where a Node lists an image, by any of its names; -1 where it does not.
+func listed(node *corev1.Node, image string) int {
+	return slices.IndexFunc(node.Status.Images, func(i corev1.ContainerImage) bool { return slices.Contains(i.Names, image) })
+}
+
 // see judges a pull by what the Node lists and by what its pod says; the pod may be nil.
 func (q *pull) see(node *corev1.Node, pod *corev1.Pod) {
-	at := slices.IndexFunc(node.Status.Images, func(i corev1.ContainerImage) bool { return slices.Contains(i.Names, q.image) })
+	at := listed(node, q.image)
 	switch {
 	case at >= 0:
 		q.done, q.listed, q.failed, q.bytes = true, true, "", node.Status.Images[at].SizeBytes

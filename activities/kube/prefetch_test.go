@@ -304,5 +304,6 @@ func TestPrefetchChoosesByTheLedger(t *testing.T) {
 	ledger.err = errors.New("the store is away")
 	require.Contains(t, prefetch("general").Note, "cannot be read: the store is away")
 	ledger.err, ledger.used = nil, nil
+	w.now = func() time.Time { return now.Add(5*time.Minute + failureAge) }
 	require.Contains(t, prefetch("general").Note, "nothing is known of the pool's images")
 }

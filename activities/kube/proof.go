@@ -20,6 +20,9 @@ import (
 // stays on its Node for up to 50 s, so it proves nothing by itself; where it has lapsed it must come back too, which a
 // new status that says Ready is. The boot ID tells whether it was resumed from memory or has booted.
 //
+// Beside the proof it is told which of the images that were prefetched are there still (in.Last.Images). That some are not
+// keeps no machine from service.
+//
 // What was said before is known word by word (in.Last), so that no clock is compared with another: a machine that wakes
 // may have a clock that is minutes behind. Where it is not known, the time of the start must do.
 //
@@ -49,6 +52,7 @@ func (a *Activities) Prove(ctx context.Context, in contract.ProveInput) (contrac
 			return p.proof, c.noNode(in.Node)
 		}
 		if p.sees(node) {
+			p.counts(ctx, c)
 			return p.proof, nil
 		}
 		select {
@@ -100,6 +104,28 @@ func (p *proving) sees(node *corev1.Node) bool {
 	p.proof.BootID = node.Status.NodeInfo.BootID
 	p.proof.SameBoot = p.in.Last.BootID != "" && p.proof.BootID == p.in.Last.BootID
 	return p.proof.Lease && p.proof.Status
+}
+
+// counts looks which of the images are there still that the Node listed before the freeze. The informer keeps no images, so
+// the API server is asked, once; where it does not answer, nothing is said.
+func (p *proving) counts(ctx context.Context, c *Cluster) {
+	if len(p.in.Last.Images) == 0 {
+		return
+	}
+	node, err := c.node(ctx, p.in.Node, true)
+	if err != nil {
+		c.log.Warn("nobody knows whether a woken machine has its images still", "node", p.in.Node, "error", err)
+		return
+	}
+	told := len(node.Status.Images) > 0 && len(node.Status.Images) < listedImages
+	for _, image := range p.in.Last.Images {
+		switch {
+		case listed(node, image) >= 0:
+			p.proof.Images++
+		case told:
+			p.proof.Lost = append(p.proof.Lost, image)
+		}
+	}
 }
 
 // later reports whether something was said after the start: it is not what was said last, and a machine that is off

@@ -47,6 +47,9 @@ func (a *Activities) Register(ctx context.Context, in contract.RegisterInput) (c
 		if id, ok := contract.InstanceOfProviderID(node.Spec.ProviderID); ok && id != in.Instance.ID {
 			return wanted{}, invalid("node: %s is instance %s's, not %s's", in.Node, id, in.Instance.ID)
 		}
+		if in.NotUID != "" && string(node.UID) == in.NotUID {
+			return wanted{}, c.noNode(in.Node) // the informer's word is behind
+		}
 		return registration(node, pool.NodePool, labels, in), nil
 	})
 	if err != nil {

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -134,4 +136,38 @@ func TestPlanClaimsStandbyOnce(t *testing.T) {
 	digest = plan(t, func(n *corev1.Node) { ready(n); opened(n) }, entry)
 	require.Empty(t, digest.Launches)
 	require.Equal(t, []string{"i-1"}, digest.Seen)
+}
+
+// Stopped machines whose Nodes are deleted are planned with as the pool's Standby tells of them, and count against limits.
+func TestPlanKnowsMachinesWithoutNodes(t *testing.T) {
+	stoppedFirst := func(s *v1alpha1.NodePoolSpec) {
+		standbyFirst(s)
+		s.Fallback[0].CapacityType = v1alpha1.Stopped
+		s.Standby = &v1alpha1.Standby{Stopped: 2, NodeWhileFrozen: v1alpha1.DeleteNode}
+	}
+	machine := func(id string, phase contract.StandbyPhase) contract.StandbyMachine {
+		m := contract.StandbyMachine{Instance: frozenInstance, Tier: v1alpha1.Stopped, Phase: phase}
+		m.Instance.ID = id
+		return m
+	}
+	plan := func(t *testing.T, answer contract.StandbyView, err error) planner.Pool {
+		w := newWorld(t, testPool("api", stoppedFirst), testNode("n1", "i-1", closed, silent))
+		w.standbys = func(_ context.Context, id string) (contract.StandbyView, error) {
+			require.Equal(t, "standby/demo/api", id)
+			return answer, err
+		}
+		s, _ := w.look(t)
+		return s.Pools[0]
+	}
+	view := contract.StandbyView{}
+	view.Machines = []contract.StandbyMachine{
+		machine("i-1", contract.StandbyFrozen), machine("i-2", contract.StandbyFrozen), machine("i-3", contract.StandbyWaking), machine("i-4", contract.StandbyMaking),
+	}
+	pool := plan(t, view, nil)
+	require.Equal(t, []planner.Standby{
+		{Tier: v1alpha1.Stopped, InstanceType: "c5.xlarge", Zone: "eu-west-1a"}, // i-2
+		{Tier: v1alpha1.Hibernated, InstanceType: "c5.xlarge", Zone: "eu-west-1a"},
+	}, pool.Standby, "i-1 has its Node, and is not counted twice")
+	require.EqualValues(t, 2, ptr(pool.Used[v1alpha1.ResourceNodes]).Value())
+	require.Len(t, plan(t, view, errors.New("no worker answers")).Standby, 1, "a plan goes without")
 }

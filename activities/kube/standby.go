@@ -27,7 +27,8 @@ const mostNamed = 20
 // its tier, and out of the cloud provider's load balancers, which would go on sending to a machine that is off
 // (kubernetes.io/docs/reference/labels-annotations-taints, node.kubernetes.io/exclude-from-external-load-balancers). It
 // answers with the workload pods that are still there, by the API server's own word and after the cordon, so that none
-// can slip in. It may be repeated.
+// can slip in, and with what the pool wants done beside: images pulled first, the Node deleted afterwards. It may be
+// repeated.
 //
 // Errors: ErrNodeNotFound where there is no such Node, or another has its name.
 func (a *Activities) Freeze(ctx context.Context, in contract.FreezeInput) (contract.FreezeResult, error) {
@@ -52,11 +53,18 @@ func (a *Activities) Freeze(ctx context.Context, in contract.FreezeInput) (contr
 	if err != nil {
 		return contract.FreezeResult{}, err
 	}
-	var result contract.FreezeResult
+	how := prefetchOf(c, in.Pool)
+	result := contract.FreezeResult{Prefetch: how.Disk.Sign() > 0, DeleteNode: in.Tier == v1alpha1.Stopped && c.deletesNodes(in.Pool)}
 	for _, pod := range left[:min(len(left), mostNamed)] {
 		result.Pods = append(result.Pods, pod.Namespace+"/"+pod.Name)
 	}
 	return result, nil
+}
+
+// deletesNodes reports whether a pool wants the Nodes of frozen machines deleted. That of a hibernated one never is.
+func (c *Cluster) deletesNodes(pool string) bool {
+	p, ok := c.cachedPool(pool)
+	return ok && p.Spec.Standby != nil && p.Spec.Standby.NodeWhileFrozen == v1alpha1.DeleteNode
 }
 
 // OpenNode opens a Node to pods: the standby's taint and label, the cordon, what a drain put on, and the word to load
@@ -97,6 +105,11 @@ func (a *Activities) ReadLastWords(ctx context.Context, in contract.ReadLastWord
 		return contract.LastWords{}, c.classify("get", "leases.coordination.k8s.io", err)
 	}
 	words := contract.LastWords{BootID: node.Status.NodeInfo.BootID, Status: heartbeat(node)}
+	for _, image := range in.Images {
+		if listed(node, image) >= 0 {
+			words.Images = append(words.Images, image)
+		}
+	}
 	if err == nil {
 		words.Lease = renewed(lease)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	corev1 "k8s.io/api/core/v1"
@@ -38,11 +39,31 @@ func (a *Activities) ReadStandby(ctx context.Context, in contract.ReadStandbyInp
 		return contract.StandbyFacts{}, err
 	}
 	facts.Region = view.Region
+	facts.Images = a.today(ctx, c, pool)
 	// Without it nothing is renewed for its template; the rest goes on.
 	if template, err := a.cloud.Template(ctx, facts.Account, pool.Spec.LaunchTemplate); err == nil {
 		facts.ImageID = template.ImageID
 	}
 	return facts, nil
+}
+
+// factsTimeout bounds what a look at a standby waits for the ledger of images.
+const factsTimeout = 2 * time.Second
+
+// today is what would be prefetched onto a machine of the pool now. Where the ledger does not answer nothing is renewed for
+// its images.
+func (a *Activities) today(ctx context.Context, c *Cluster, pool *Pool) []contract.ChosenImage {
+	how := pool.Spec.Standby
+	if how == nil || how.Prefetch == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, factsTimeout)
+	defer cancel()
+	chosen, err := a.chosen(ctx, c, pool.Name, how.Prefetch.Disk.Value())
+	if err != nil {
+		c.log.Warn("nobody knows how far standby machines' images have drifted", "pool", pool.Name, "error", err)
+	}
+	return chosen
 }
 
 // standbyNodes counts a pool's Nodes in service and names the instances of those that are the standby's.

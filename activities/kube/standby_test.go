@@ -2,16 +2,19 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/images"
 )
 
 // said is a Node whose kubelet wrote its status at that time.
@@ -167,4 +170,112 @@ func TestProofIsToldByTheAPIServer(t *testing.T) {
 	requireType(t, err, contract.ErrNodeNotFound, true)
 	_, err = w.ReadLastWords(t.Context(), contract.ReadLastWordsInput{Cluster: "demo", Node: "n9"})
 	requireType(t, err, contract.ErrNodeNotFound, true)
+}
+
+// What the pool wants done beside a freeze comes with it, by what the pool says at that moment.
+func TestFreezeTellsWhatThePoolWants(t *testing.T) {
+	for name, c := range map[string]struct {
+		standby          *v1alpha1.Standby
+		tier             v1alpha1.CapacityType
+		prefetch, delete bool
+	}{
+		"no standby":             {nil, v1alpha1.Stopped, false, false},
+		"no word":                {&v1alpha1.Standby{}, v1alpha1.Stopped, false, false},
+		"images":                 {&v1alpha1.Standby{Prefetch: &v1alpha1.Prefetch{Disk: resource.MustParse("1Gi")}}, v1alpha1.Hibernated, true, false},
+		"no room for images":     {&v1alpha1.Standby{Prefetch: &v1alpha1.Prefetch{}}, v1alpha1.Hibernated, false, false},
+		"no Node":                {&v1alpha1.Standby{NodeWhileFrozen: v1alpha1.DeleteNode}, v1alpha1.Stopped, false, true},
+		"hibernated: it is kept": {&v1alpha1.Standby{NodeWhileFrozen: v1alpha1.DeleteNode}, v1alpha1.Hibernated, false, false},
+		"kept":                   {&v1alpha1.Standby{NodeWhileFrozen: v1alpha1.KeepNode}, v1alpha1.Stopped, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testNode("n1", "i-1"), testPool("api", func(s *v1alpha1.NodePoolSpec) { s.Standby = c.standby }))
+			result, err := w.Freeze(t.Context(), contract.FreezeInput{Cluster: "demo", Node: "n1", Pool: "api", Tier: c.tier})
+			require.NoError(t, err)
+			require.Equal(t, contract.FreezeResult{Prefetch: c.prefetch, DeleteNode: c.delete}, result)
+		})
+	}
+}
+
+// A machine whose Node was deleted is not taken for registered by what the informer has of the old one.
+func TestRegisterAnew(t *testing.T) {
+	w := newWorld(t, testPool("general"), testNode("n1", "i-1", unregistered))
+	in := contract.RegisterInput{Cluster: "demo", Pool: "general", Node: "n1", Instance: testInstance, Tier: v1alpha1.Stopped, NotUID: "uid-n1"}
+	_, err := w.Register(t.Context(), in)
+	requireType(t, err, contract.ErrNodeNotFound, true)
+	require.Empty(t, w.writes())
+	in.NotUID = "uid-old"
+	result, err := w.Register(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, "uid-n1", result.Node.UID)
+}
+
+// listing is what a Node lists.
+func listing(names ...string) func(*corev1.Node) {
+	return func(n *corev1.Node) {
+		for _, name := range names {
+			n.Status.Images = append(n.Status.Images, corev1.ContainerImage{Names: []string{"other:" + name, name}})
+		}
+	}
+}
+
+func TestProofOfImages(t *testing.T) {
+	var full []string
+	for n := range listedImages {
+		full = append(full, appImage(n))
+	}
+	full[0] = "a"
+	woke := time.Now()
+	for name, c := range map[string]struct {
+		listed []string
+		there  int
+		lost   []string
+	}{
+		"all are there":             {[]string{"a", "b", "c"}, 2, nil},
+		"one is gone":               {[]string{"a", "c"}, 1, []string{"b"}},
+		"a kubelet that lists none": {nil, 0, nil},
+		"the list is full":          {full, 1, nil},
+		"the list has room for one": {full[:49], 1, []string{"b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testNode("n1", "i-1", said(woke, corev1.ConditionTrue, "b1"), listing(c.listed...)))
+			lists(t, w, lease("n1", woke))
+			go renew(t.Context(), w, lease("n1", woke))
+			proof, err := w.Prove(t.Context(), contract.ProveInput{
+				Cluster: "demo", Node: "n1", Started: woke, Until: woke.Add(time.Minute),
+				Last: contract.LastWords{Lease: woke.Add(-time.Hour), Status: woke.Add(-time.Hour), Images: []string{"a", "b"}},
+			})
+			require.NoError(t, err)
+			require.Empty(t, proof.Missing, "whatever became of its images")
+			require.Equal(t, c.there, proof.Images)
+			require.Equal(t, c.lost, proof.Lost)
+		})
+	}
+	w := newWorld(t, testNode("n1", "i-1", listing("a", "c")))
+	words, err := w.ReadLastWords(t.Context(), contract.ReadLastWordsInput{Cluster: "demo", Node: "n1", Images: []string{"a", "b"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, words.Images)
+}
+
+func TestStandbyFactsTellTodaysImages(t *testing.T) {
+	w := newWorld(t, testPool("general", func(s *v1alpha1.NodePoolSpec) {
+		s.Standby = &v1alpha1.Standby{Prefetch: &v1alpha1.Prefetch{Disk: resource.MustParse("1Gi")}}
+	}))
+	now := time.Now()
+	w.now = func() time.Time { return now }
+	ledger := &fakeLedger{err: errors.New("the store is away")}
+	w.WithImages(ledger)
+	read := func() []contract.ChosenImage {
+		facts, err := w.ReadStandby(t.Context(), contract.ReadStandbyInput{Cluster: "demo", Pool: "general"})
+		require.NoError(t, err, "the rest goes on")
+		return facts.Images
+	}
+	require.Empty(t, read())
+	require.Empty(t, read())
+	require.Equal(t, 1, ledger.reads, "a store that is away is not asked at every look")
+	ledger.err = nil
+	for h := range 48 {
+		ledger.used = append(ledger.used, images.Use{Image: appImage(1), Bytes: 5, At: now.Add(-time.Duration(h+1) * time.Hour).Truncate(images.Window), Nodes: 5})
+	}
+	now = now.Add(failureAge)
+	require.Equal(t, []contract.ChosenImage{{Image: appImage(1), Bytes: 5}}, read())
 }

@@ -39,6 +39,11 @@ type Frozen struct {
 	Took time.Duration `json:"took,omitempty"`
 	// Last are the Node's words before it fell silent.
 	Last LastWords `json:"last,omitzero"`
+	// Prefetched is what was pulled onto it before its last freeze; nil where its pool prefetched nothing then.
+	Prefetched *Prefetched `json:"prefetched,omitempty"`
+	// NodeDeleted says that its Node was deleted when it was frozen, as its pool says (spec.standby.nodeWhileFrozen). It
+	// registers another when it boots.
+	NodeDeleted bool `json:"nodeDeleted,omitempty"`
 	// Freezes and Wakes count the children Hibernate and Resume.
 	Freezes int `json:"freezes,omitempty"`
 	Wakes   int `json:"wakes,omitempty"`
@@ -59,6 +64,9 @@ type LastWords struct {
 	// Lease is the renewal of its lease, Status the heartbeat of its Ready condition.
 	Lease  time.Time `json:"lease,omitzero"`
 	Status time.Time `json:"status,omitzero"`
+	// Images are those of the prefetched images that its Node listed: the others had not been told yet, or were too many
+	// (a Node lists 50 at most unless told otherwise).
+	Images []string `json:"images,omitempty"`
 }
 
 // HibernateInput starts a Hibernate: the freezing of one machine, in either tier.
@@ -88,6 +96,10 @@ type HibernateResult struct {
 	Last    LastWords `json:"last,omitzero"`
 	// State is EC2's last word.
 	State string `json:"state,omitempty"`
+	// Prefetched is what was pulled before the freeze; nil where the pool prefetches nothing.
+	Prefetched *Prefetched `json:"prefetched,omitempty"`
+	// NodeDeleted: see Frozen.
+	NodeDeleted bool `json:"nodeDeleted,omitempty"`
 }
 
 // ResumeInput starts a Resume: the waking of one machine, its proof, and its opening to pods.
@@ -107,6 +119,16 @@ type ResumeInput struct {
 	Last   LastWords     `json:"last"`
 	// Pods (namespace/name) to nominate to the Node when it is opened.
 	Pods []string `json:"pods,omitempty"`
+	// Rejoin is set where the Node was deleted while the machine slept: it registers another, which is given its labels
+	// and taints before the machine is proven.
+	Rejoin *Rejoin `json:"rejoin,omitempty"`
+}
+
+// Rejoin is what the new Node of a machine is registered with, as in RegisterInput.
+type Rejoin struct {
+	Tier     v1alpha1.CapacityType `json:"tier"`
+	Purpose  Purpose               `json:"purpose,omitempty"`
+	Template ResolvedTemplate      `json:"template,omitzero"`
 }
 
 // ResumeOutcome is how a Resume ended.
@@ -131,6 +153,11 @@ type ResumeResult struct {
 	Proven  time.Time `json:"proven,omitzero"`
 	Opened  time.Time `json:"opened,omitzero"`
 	State   string    `json:"state,omitempty"` // EC2's last word
+	// Images and Lost: see Proof.
+	Images int      `json:"images,omitempty"`
+	Lost   []string `json:"lost,omitempty"`
+	// Rejoined is the Node that the machine has registered anew, where its old one had been deleted.
+	Rejoined *RegisterResult `json:"rejoined,omitempty"`
 }
 
 // StartInput asks EC2 to start stopped instances, all in one call where it can be.
@@ -218,12 +245,17 @@ type FreezeInput struct {
 	Node    string                `json:"node"`
 	UID     string                `json:"uid,omitempty"`
 	Tier    v1alpha1.CapacityType `json:"tier"`
+	// Pool whose word holds for the freeze; empty: nothing is prefetched, and the Node is kept.
+	Pool string `json:"pool,omitempty"`
 }
 
 // FreezeResult names the workload pods (namespace/name) that are still on the Node, at most 20: with any left, it is not
 // to be frozen.
 type FreezeResult struct {
 	Pods []string `json:"pods,omitempty"`
+	// Prefetch says that the pool wants images pulled before the freeze, DeleteNode that it wants the Node deleted after it.
+	Prefetch   bool `json:"prefetch,omitempty"`
+	DeleteNode bool `json:"deleteNode,omitempty"`
 }
 
 // ReadLastWordsInput asks for what the Node of a stopped machine said last.
@@ -231,6 +263,8 @@ type ReadLastWordsInput struct {
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
 	UID     string `json:"uid,omitempty"`
+	// Images of which it is asked whether the Node lists them: those that were prefetched.
+	Images []string `json:"images,omitempty"`
 }
 
 // ProveInput asks whether a woken machine is alive.
@@ -252,6 +286,11 @@ type Proof struct {
 	BootID string `json:"bootID,omitempty"`
 	// SameBoot: its boot ID is what it was before the freeze.
 	SameBoot bool `json:"sameBoot,omitempty"`
+	// Images counts those of Last.Images that the Node lists still, and Lost are those that it does not. Of the rest nothing
+	// can be said: the list is full, or empty, as a kubelet's is that has just started. They are no part of what proves the
+	// machine: without them its pods wait for their pull.
+	Images int      `json:"images,omitempty"`
+	Lost   []string `json:"lost,omitempty"`
 	// Missing says in words what was not there in time; empty: the machine is proven.
 	Missing string `json:"missing,omitempty"`
 }

@@ -1,6 +1,11 @@
 package contract
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+)
 
 // ActivityPrefetch pulls the images that a pool's pods are likely to need onto a machine before it is frozen.
 // ActivityChooseImages says which they are today.
@@ -56,6 +61,41 @@ type PrefetchResult struct {
 	Took   time.Duration     `json:"took"`
 	// Note says in words why nothing was to be pulled, or that the choice could not be made.
 	Note string `json:"note,omitempty"`
+}
+
+// Prefetched is what was pulled onto a machine before a freeze, and what the machine has of it after its wake.
+type Prefetched struct {
+	PrefetchResult
+	// At is when the pulls were done, by the workflow's clock.
+	At time.Time `json:"at"`
+	// Lost are images that were on the machine when it was frozen, and were not when it woke.
+	Lost []string `json:"lost,omitempty"`
+}
+
+// Tried are keys (ImageKey) of the images whose pull was tried, whatever came of it. A nil Prefetched has none.
+func (p *Prefetched) Tried() []string {
+	if p == nil {
+		return nil
+	}
+	keys := make([]string, 0, len(p.Images)+len(p.Failed))
+	for _, image := range p.Images {
+		keys = append(keys, ImageKey(image))
+	}
+	for _, f := range p.Failed {
+		keys = append(keys, ImageKey(f.Image))
+	}
+	return keys
+}
+
+// ImageKey is a short name for an image, as good as certainly no other's: twelve hex digits of its digest, or of the
+// SHA-256 of a name that has none. A standby of hundreds of machines is told by it what each has.
+func ImageKey(image string) string {
+	const digits = 12
+	if _, digest, ok := strings.Cut(image, "@sha256:"); ok && len(digest) >= digits {
+		return digest[:digits]
+	}
+	sum := sha256.Sum256([]byte(image))
+	return hex.EncodeToString(sum[:digits/2])
 }
 
 // PrefetchFailure is an image that could not be pulled.

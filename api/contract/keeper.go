@@ -97,6 +97,8 @@ type StandbyMachine struct {
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	// Stays is until when it is not asked to leave again: its Node refused, since a person holds it, and Reason says so.
 	Stays time.Time `json:"stays,omitzero"`
+	// Images are keys (ImageKey) of the images that were prefetched onto it, or could not be.
+	Images []string `json:"images,omitempty"`
 }
 
 // StandbyFill is a launch that makes machines ready.
@@ -120,6 +122,9 @@ type StandbyFacts struct {
 	ImageID string `json:"imageID,omitempty"`
 	// Closed are the instances whose Nodes are the standby's, by their labels.
 	Closed []string `json:"closed,omitempty"`
+	// Images are those that would be prefetched today, the best first; none where the pool prefetches nothing, or where it
+	// is not known.
+	Images []ChosenImage `json:"images,omitempty"`
 }
 
 // ReadStandbyInput asks for a pool's StandbyFacts.
@@ -139,6 +144,8 @@ type StandbyReport struct {
 	Reason  string        `json:"reason,omitempty"`
 	Took    time.Duration `json:"took,omitempty"`
 	ByHand  bool          `json:"byHand,omitempty"`
+	// Images: see StandbyMachine.
+	Images []string `json:"images,omitempty"`
 }
 
 // ReportedState is what became of a machine.

@@ -218,6 +218,8 @@ type RegisterInput struct {
 	Pods []string `json:"pods,omitempty"`
 	// Tier of a machine that is made for standby: its Node stays closed to pods.
 	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
+	// NotUID is the UID of the machine's former Node, which was deleted and is not meant.
+	NotUID string `json:"notUID,omitempty"`
 }
 
 // RegisterResult is the Node after registration.

@@ -75,6 +75,7 @@ func withDefaults(standby *Standby) *Standby {
 	setDuration(&standby.ResumeTimeout, DefaultResumeTimeout)
 	setDuration(&standby.RenewAfter, DefaultRenewAfter)
 	standby.RenewAtOnce = cmp.Or(standby.RenewAtOnce, DefaultRenewAtOnce)
+	standby.NodeWhileFrozen = cmp.Or(standby.NodeWhileFrozen, KeepNode)
 	for i := range standby.Targets {
 		if f := standby.Targets[i].Forecast; f != nil {
 			f.Percent = cmp.Or(f.Percent, DefaultForecastPercent)

@@ -234,6 +234,13 @@ type Standby struct {
 	// Prefetch says which images are pulled before a machine is frozen. Empty: none, but those that its daemonsets need.
 	// +optional
 	Prefetch *Prefetch `json:"prefetch,omitempty"`
+	// NodeWhileFrozen says what becomes of the Node of a machine that is frozen: Keep (the default) leaves it in the cluster,
+	// closed to pods and NotReady; Delete deletes it, and the machine registers anew when it boots, as cluster-autoscaler
+	// stops working where more than 45 % of a cluster's Nodes are not ready. Delete is for the tier stopped: the Node of a
+	// hibernated machine is kept whatever is said here, since its kubelet does not register again when it wakes.
+	// +optional
+	// +kubebuilder:default=Keep
+	NodeWhileFrozen NodeWhileFrozen `json:"nodeWhileFrozen,omitempty"`
 	// Requests is what each standby machine must hold, such as {cpu: 3500m, memory: 14Gi}. Empty: the cheapest machine that
 	// the pool's on-demand steps allow.
 	// +optional

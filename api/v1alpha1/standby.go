@@ -119,6 +119,16 @@ type Prefetch struct {
 	DriftPercent int32 `json:"driftPercent,omitempty"`
 }
 
+// NodeWhileFrozen is what becomes of the Node of a frozen machine.
+// +kubebuilder:validation:Enum=Keep;Delete
+type NodeWhileFrozen string
+
+// What becomes of it.
+const (
+	KeepNode   NodeWhileFrozen = "Keep"
+	DeleteNode NodeWhileFrozen = "Delete"
+)
+
 // Bounds and defaults of standby targets and prefetching.
 const (
 	// MaxWindow is the longest window of a schedule.

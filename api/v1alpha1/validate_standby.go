@@ -43,6 +43,9 @@ func validateStandby(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList
 	for i := range s.Targets {
 		errs = append(errs, validateTarget(&s.Targets[i], targets.Index(i))...)
 	}
+	if nodes := []NodeWhileFrozen{KeepNode, DeleteNode}; s.NodeWhileFrozen != "" && !slices.Contains(nodes, s.NodeWhileFrozen) {
+		errs = append(errs, field.NotSupported(path.Child("nodeWhileFrozen"), s.NodeWhileFrozen, nodes))
+	}
 	errs = append(errs, validateResources(s.Requests, path.Child("requests"))...)
 	errs = append(errs, validateStandbyTimes(s, path)...)
 	if most := s.MaxDiskUSDPerMonth; most != nil && most.Sign() < 0 {

@@ -1,17 +1,19 @@
 package images
 
-import "slices"
+import (
+	"slices"
 
-// Drift is how much a machine that was frozen with some images lacks of what would be prefetched today: a part (0 to 1) by
-// size. Where nothing would be, it lacks nothing.
-func Drift(has []string, today []Choice) float64 {
+	"floe.dev/floe/api/contract"
+)
+
+// Drift is how much a machine lacks of what would be prefetched today: a part (0 to 1) by size. tried are keys
+// (contract.ImageKey) of the images whose pull was tried before it was frozen: one that could not be pulled then is no reason
+// for another machine, which would fare no better. Where nothing would be prefetched, it lacks nothing.
+func Drift(tried []string, today []contract.ChosenImage) float64 {
 	var wanted, missing int64
 	for _, c := range today {
-		if !c.Prefetch {
-			continue
-		}
 		wanted += c.Bytes
-		if !slices.Contains(has, c.Image) {
+		if !slices.Contains(tried, contract.ImageKey(c.Image)) {
 			missing += c.Bytes
 		}
 	}

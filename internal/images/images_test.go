@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"floe.dev/floe/api/contract"
 )
 
 var monday = time.Date(2026, 7, 6, 0, 0, 0, 0, time.UTC)
@@ -118,14 +120,35 @@ func TestRepository(t *testing.T) {
 }
 
 func TestDrift(t *testing.T) {
-	choices := []Choice{{Image: "a", Bytes: 3, Prefetch: true}, {Image: "b", Bytes: 1, Prefetch: true}, {Image: "c", Bytes: 9}}
+	today := []contract.ChosenImage{{Image: "a", Bytes: 3}, {Image: digest("b", 1), Bytes: 1}}
 	for _, c := range []struct {
-		has  []string
-		want float64
-	}{{nil, 1}, {[]string{"a"}, 0.25}, {[]string{"b", "c"}, 0.75}, {[]string{"a", "b", "old"}, 0}} {
-		require.InDelta(t, c.want, Drift(c.has, choices), 1e-9, "%v", c.has)
+		tried []string
+		want  float64
+	}{{nil, 1}, {[]string{"a"}, 0.25}, {[]string{digest("b", 1), "c"}, 0.75}, {[]string{"a", digest("b", 1), "old"}, 0}} {
+		var keys []string
+		for _, image := range c.tried {
+			keys = append(keys, contract.ImageKey(image))
+		}
+		require.InDelta(t, c.want, Drift(keys, today), 1e-9, "%v", c.tried)
 	}
-	require.Zero(t, Drift(nil, choices[2:]), "nothing is wanted")
+	require.Zero(t, Drift(nil, nil), "nothing is wanted")
+}
+
+func TestWordsOnWhatWasPrefetched(t *testing.T) {
+	require.Empty(t, Told(nil))
+	require.Equal(t, "No image was prefetched: nothing is known.", Told(&contract.Prefetched{PrefetchResult: contract.PrefetchResult{Note: "nothing is known"}}))
+	p := &contract.Prefetched{PrefetchResult: contract.PrefetchResult{
+		Images: []string{"a", "b"}, Bytes: 3 << 30, Failed: []contract.PrefetchFailure{{Image: digest("web", 7), Reason: "ImagePullBackOff: not found"}},
+	}}
+	require.Equal(t, "2 images prefetched, 3.0 GiB. 1 image could not be: web@0000000: ImagePullBackOff: not found.", Told(p))
+	p.Lost = []string{"a", "b", "c", "d"}
+	require.Contains(t, Told(p), "4 images gone when it woke: a, b, c and 1 more.")
+
+	listed := []string{"a", "b", "c"}
+	require.Empty(t, There(nil, 0, nil))
+	require.Equal(t, " Its 3 prefetched images are there.", There(listed, 3, nil))
+	require.Contains(t, There(listed, 2, []string{"c"}), " 1 of its 3 prefetched images are gone (c)")
+	require.Equal(t, " Of 1 prefetched image nothing can be said: its Node lists no more.", There(listed, 2, nil))
 }
 
 func TestForget(t *testing.T) {

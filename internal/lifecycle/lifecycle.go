@@ -86,7 +86,7 @@ func Next(s contract.NodeState, now, registerBy time.Time) Step {
 		return Step{contract.PhaseLaunching, Wait, ""}
 	case s.Node == nil:
 		return Step{s.Phase, Wait, ""}
-	case !s.Node.Exists:
+	case !s.Node.Exists && !Nodeless(s):
 		return Step{contract.PhaseTerminating, Leave, "its Node was deleted"}
 	case s.Reclaim != nil && s.Reclaim.Unmark:
 		return Step{s.Phase, Unmark, ""}
@@ -94,7 +94,7 @@ func Next(s contract.NodeState, now, registerBy time.Time) Step {
 	return living(s)
 }
 
-// living is Next for a node whose machine lives and whose Node exists: one phase at a time.
+// living is Next for a node whose machine lives and whose Node exists, or was deleted for its freeze: one phase at a time.
 func living(s contract.NodeState) Step {
 	switch s.Phase {
 	case contract.PhaseLaunching:
@@ -134,8 +134,11 @@ func Blocking(s contract.NodeState) []string {
 	return on
 }
 
-// Asleep reports whether the node's machine is frozen. Its Node says nothing then, and is kept.
+// Asleep reports whether the node's machine is frozen. Its Node says nothing then, and is kept or, as the pool says, deleted.
 func Asleep(s contract.NodeState) bool { return s.Standby != nil && s.Standby.Asleep }
+
+// Nodeless reports whether the node's machine is frozen, and its Node was deleted for that.
+func Nodeless(s contract.NodeState) bool { return Asleep(s) && s.Standby.NodeDeleted }
 
 // Closed reports whether a Node is kept from pods by the standby's taint.
 func Closed(n *contract.KubeNode) bool {

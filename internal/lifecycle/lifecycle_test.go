@@ -81,6 +81,16 @@ func TestNext(t *testing.T) {
 			start,
 			Step{contract.PhaseTerminating, Leave, "its Node was deleted"},
 		},
+		"Node deleted for the freeze": {
+			contract.NodeState{Phase: contract.PhaseReady, Node: &contract.KubeNode{Name: "n"}, Standby: &contract.Frozen{Asleep: true, NodeDeleted: true}},
+			start,
+			Step{contract.PhaseStandby, Wait, ""},
+		},
+		"Node of a frozen machine deleted by hand": {
+			contract.NodeState{Phase: contract.PhaseStandby, Node: &contract.KubeNode{Name: "n"}, Standby: &contract.Frozen{Asleep: true}},
+			start,
+			Step{contract.PhaseTerminating, Leave, "its Node was deleted"},
+		},
 		"instance terminated by someone": {
 			contract.NodeState{Phase: contract.PhaseReady, Instance: "terminated", Node: node(true, true)},
 			start,
@@ -159,6 +169,9 @@ func TestNextIsLawful(t *testing.T) {
 				Exists: rapid.Bool().Draw(t, "exists"), Ready: rapid.Bool().Draw(t, "ready"), Initialized: rapid.Bool().Draw(t, "initialized"),
 				Taints: rapid.SliceOf(rapid.SampledFrom([]string{"floe.dev/unregistered:NoExecute", "a=b:NoSchedule"})).Draw(t, "taints"),
 			}
+		}
+		if rapid.Bool().Draw(t, "has been frozen") {
+			s.Standby = &contract.Frozen{Asleep: rapid.Bool().Draw(t, "asleep"), NodeDeleted: rapid.Bool().Draw(t, "nodeless")}
 		}
 		if rapid.Bool().Draw(t, "has operation") {
 			s.Operation = &contract.Operation{Kind: rapid.SampledFrom([]string{"drain", "terminate"}).Draw(t, "kind")}

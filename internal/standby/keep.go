@@ -7,6 +7,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/images"
 )
 
 // USDPerGiBMonth is what a GiB of a frozen machine's root volume costs a month: gp3 in us-east-1
@@ -131,7 +132,10 @@ func DiskUSDPerMonth(s contract.StandbyState) float64 {
 func sleepers(s contract.StandbyState) (all []Sleeper) {
 	for _, m := range s.Machines {
 		if m.Phase == contract.StandbyFrozen {
-			all = append(all, Sleeper{Instance: m.Instance.ID, Launched: m.Instance.LaunchTime, Template: m.Instance.ImageID, Renewing: m.Renewing != ""})
+			all = append(all, Sleeper{
+				Instance: m.Instance.ID, Launched: m.Instance.LaunchTime, Template: m.Instance.ImageID, Renewing: m.Renewing != "",
+				Drift: images.Drift(m.Images, s.Facts.Images),
+			})
 		}
 	}
 	return all
@@ -139,6 +143,9 @@ func sleepers(s contract.StandbyState) (all []Sleeper) {
 
 func rulesOf(f contract.StandbyFacts) RenewalRules {
 	rules := RenewalRules{Template: f.ImageID, AtOnce: int(f.Spec.RenewAtOnce)}
+	if p := f.Spec.Prefetch; p != nil {
+		rules.Drift = float64(p.DriftPercent) / 100
+	}
 	if f.Spec.RenewAfter != nil {
 		rules.After = f.Spec.RenewAfter.Duration
 	}

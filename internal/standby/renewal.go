@@ -25,7 +25,7 @@ type Sleeper struct {
 	// Template is the launch template's version that it was launched from, and its image's: any two words that are the same
 	// where nothing changed. Empty: not known, and not judged.
 	Template string
-	// Drift is how much of what would be prefetched today it lacks, 0 to 1 (images.Drift).
+	// Drift is how much of what would be prefetched today was not tried on it, 0 to 1 (images.Drift).
 	Drift float64
 	// Renewing: it is being replaced already.
 	Renewing bool

@@ -179,6 +179,15 @@ func TestHoldsAreShownWhileTheyLast(t *testing.T) {
 	}
 }
 
+func TestWhatWasPrefetchedIsShown(t *testing.T) {
+	life := contract.NodeView{NodeState: contract.NodeState{Phase: contract.PhaseReady, Standby: &contract.Frozen{Prefetched: &contract.Prefetched{
+		PrefetchResult: contract.PrefetchResult{Images: []string{"registry.example/web:1"}, Bytes: 1 << 30}, Lost: []string{"registry.example/web:1"},
+	}}}}
+	var out bytes.Buffer
+	printLife(&out, "node/c/i-1", life, time.Now())
+	require.Contains(t, out.String(), "images: 1 image prefetched, 1.0 GiB. 1 image gone when it woke: web:1.")
+}
+
 func TestAPoolIsDescribed(t *testing.T) {
 	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	spot := contract.Offering{Region: "eu-west-1", ZoneID: "euw1-az1", InstanceType: "m5.large", CapacityType: v1alpha1.Spot}

@@ -15,6 +15,7 @@ import (
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/images"
 	"floe.dev/floe/internal/lifecycle"
 	"floe.dev/floe/starter/table"
 )
@@ -70,7 +71,8 @@ stays, unless --force says so.`,
 	{
 		contract.UpdateHibernate, "Empty a node, freeze its machine and keep it for standby",
 		`Empty a node, budgets kept, and freeze its machine: hibernated, its memory on its disk, or with --tier stopped shut down.
-The machine costs its disk alone then, and its Node is kept, closed to pods. Only an on-demand machine can be frozen, and
+The machine costs its disk alone then, and its Node is kept, closed to pods (that of a stopped one is deleted where the pool
+says so: spec.standby.nodeWhileFrozen). The pool's images are pulled before, where it prefetches any. Only an on-demand machine can be frozen, and
 only one that was launched for it can hibernate: one of the pool's standby. Where EC2 refuses, the node serves pods again and
 its life says why.`,
 		`{"reason":"at night"}`, "--reason 'at night'", func(flags *pflag.FlagSet, op *contract.Operation) {
@@ -206,8 +208,12 @@ func printLife(w io.Writer, id string, v contract.NodeView, now time.Time) {
 	if v.Hold.Lasts(now) {
 		held = v.Hold.String()
 	}
+	prefetched := ""
+	if v.Standby != nil {
+		prefetched = images.Told(v.Standby.Prefetched)
+	}
 	for _, line := range []struct{ what, text string }{
-		{"launched by", v.ScaleUp}, {"it is", held}, {"it leaves because", v.Reason}, {"trouble", v.Trouble},
+		{"launched by", v.ScaleUp}, {"it is", held}, {"images", prefetched}, {"it leaves because", v.Reason}, {"trouble", v.Trouble},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(w, "\n%s: %s", line.what, line.text)
