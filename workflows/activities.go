@@ -120,10 +120,10 @@ func launching(queue, summary string) workflow.ActivityOptions {
 }
 
 // limited is quick for a call of an API budget: the queue is rate-limited, so that many at once wait their turn, and in
-// the worker a call waits for its budget.
+// the worker a call waits for its budget, and beats its heart meanwhile.
 func limited(queue, summary string) workflow.ActivityOptions {
 	o := quick(queue, summary)
-	o.ScheduleToStartTimeout, o.StartToCloseTimeout = 0, 2*time.Minute
+	o.ScheduleToStartTimeout, o.StartToCloseTimeout, o.HeartbeatTimeout = 0, 2*time.Minute, 8*time.Second
 	return o
 }
 

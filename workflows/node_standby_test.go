@@ -27,8 +27,9 @@ type freezer struct {
 	// prefetch answers the n-th try.
 	prefetch func(n int) (contract.PrefetchResult, error)
 
-	// proveAfter, where set, is how long a proof takes.
+	// proveAfter, where set, is how long a proof takes, and proof what it is; nothing is proven without.
 	proveAfter time.Duration
+	proof      contract.Proof
 
 	asked      []string
 	stops      []time.Time
@@ -103,7 +104,11 @@ func (f *freezer) register(env *testsuite.TestWorkflowEnvironment) {
 		return nil
 	})
 	if f.proveAfter > 0 {
-		env.OnActivity(contract.ActivityProve, mock.Anything, mock.Anything).After(f.proveAfter).Return(contract.Proof{Missing: "all of it"}, nil)
+		proof := f.proof
+		if !proof.Lease {
+			proof.Missing = "all of it"
+		}
+		env.OnActivity(contract.ActivityProve, mock.Anything, mock.Anything).After(f.proveAfter).Return(proof, nil)
 	}
 }
 

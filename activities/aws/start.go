@@ -20,7 +20,8 @@ import (
 const mostStarted = 100
 
 // Start starts stopped instances and answers for each of them: started (also where it runs already), or EC2's refusal;
-// lack of capacity is an answer, not an error. It may be repeated. Calls that come together are made as one.
+// lack of capacity is an answer, not an error. It may be repeated, and beats its heart. Calls that come together are made as
+// one.
 //
 // StartInstances starts all or none
 // (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StartInstances.html has no word for a part). Where it refuses, one
@@ -39,6 +40,7 @@ func (a *Activities) Start(ctx context.Context, in contract.StartInput) (contrac
 	if err != nil {
 		return contract.StartResult{}, err
 	}
+	defer beating(ctx, beatEvery)()
 	out := contract.StartResult{SentAt: a.now(), Answers: make([]contract.StartAnswer, len(in.Instances))}
 	errs := make([]error, len(in.Instances))
 	var wait sync.WaitGroup

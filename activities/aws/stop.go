@@ -27,8 +27,8 @@ const (
 
 // Stop stops an instance, or has it hibernate. That EC2 accepts a hibernation does not say that it comes off: one that
 // fails is a plain shutdown, and within 30 s of a resume the call succeeds and nothing happens
-// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/hibernating-instances.html). It may be repeated. Calls that come together
-// are made as one.
+// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/hibernating-instances.html). It may be repeated, and beats its heart. Calls
+// that come together are made as one.
 func (a *Activities) Stop(ctx context.Context, in contract.StopInput) (contract.StopResult, error) {
 	if in.Instance == "" {
 		return contract.StopResult{}, invalid("instance: empty; give the id of an EC2 instance, i-…")
@@ -37,6 +37,7 @@ func (a *Activities) Stop(ctx context.Context, in contract.StopInput) (contract.
 	if err != nil {
 		return contract.StopResult{}, err
 	}
+	defer beating(ctx, beatEvery)()
 	if in.Hibernate {
 		return acc.hibernates.do(ctx, in.Instance)
 	}
