@@ -42,6 +42,8 @@ type Cluster struct {
 	Kubeconfig string `koanf:"kubeconfig"`
 	// Account names the account of pools that name none. Empty means the only account there is.
 	Account string `koanf:"account"`
+	// Notices are signs on Nodes by which others say that AWS takes a machine back. None unless given.
+	Notices []Notice `koanf:"notices"`
 }
 
 // Account is one AWS account in one region. The same account in another region is another entry.

@@ -19,7 +19,10 @@ import (
 
 const whole = `
 clusters:
-  - {name: demo, kubeconfig: /tmp/demo.kubeconfig, account: main}
+  - name: demo
+    kubeconfig: /tmp/demo.kubeconfig
+    account: main
+    notices: [{condition: SpotInterruption, kind: interruption}, {taint: aws-node-termination-handler/rebalance-recommendation, kind: rebalance}]
   - {name: other, kubeconfig: /tmp/other.kubeconfig, account: us}
 accounts:
   - {name: main, region: eu-west-1, role: "arn:aws:iam::123456789012:role/floe", interruptionQueue: floe-events, rates: {launch: 3}}
@@ -44,7 +47,10 @@ func TestLoadFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &config.Config{
 		Clusters: []config.Cluster{
-			{Name: "demo", Kubeconfig: "/tmp/demo.kubeconfig", Account: "main"},
+			{Name: "demo", Kubeconfig: "/tmp/demo.kubeconfig", Account: "main", Notices: []config.Notice{
+				{Condition: "SpotInterruption", Kind: contract.ReclaimInterruption},
+				{Taint: "aws-node-termination-handler/rebalance-recommendation", Kind: contract.ReclaimRebalance},
+			}},
 			{Name: "other", Kubeconfig: "/tmp/other.kubeconfig", Account: "us"},
 		},
 		Accounts: []config.Account{
@@ -140,6 +146,27 @@ func TestMistakes(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 			require.ErrorContains(t, err, "floe.yaml", "the file is named")
 			require.NotContains(t, err.Error(), "secret")
+		})
+	}
+}
+
+func TestMistakesInNotices(t *testing.T) {
+	for name, tc := range map[string]struct{ notices, want string }{
+		"unknown field":     {"{conditoin: X, kind: interruption}", "clusters[0].notices[0].conditoin: unknown field; the fields here are condition, taint, kind"},
+		"nothing":           {"{kind: interruption}", "clusters[0].notices[0]: says nothing to look for: give condition, a node condition's type, or taint, a taint's key"},
+		"both":              {"{condition: X, taint: y, kind: interruption}", "clusters[0].notices[0]: has both condition and taint: make two notices of it"},
+		"no kind":           {"{condition: X}", `clusters[0].notices[0].kind: "" is no kind of notice: give interruption, rebalance or scheduled`},
+		"another kind":      {"{condition: X, kind: reclaim}", `clusters[0].notices[0].kind: "reclaim" is no kind of notice`},
+		"always true":       {"{condition: Ready, kind: interruption}", "clusters[0].notices[0].condition: Ready is True of every healthy node"},
+		"no condition":      {"{condition: 'a b', kind: interruption}", `clusters[0].notices[0].condition: "a b" is no name such as SpotInterruption: `},
+		"no taint":          {"{taint: a=b, kind: interruption}", `clusters[0].notices[0].taint: "a=b" is no name such as aws-node-termination-handler/spot-itn: `},
+		"Floe's own":        {"{taint: floe.dev/reclaim, kind: interruption}", `clusters[0].notices[0].taint: "floe.dev/reclaim" is Floe's own`},
+		"twice":             {"{taint: a, kind: interruption}, {taint: a, kind: rebalance}", "clusters[0].notices[1]: looks for what clusters[0].notices[0] looks for already: leave one out"},
+		"the second of two": {"{taint: a, kind: interruption}, {taint: b, kind: now}", `clusters[0].notices[1].kind: "now" is no kind of notice`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, "accounts: [{name: a, region: eu-west-1}]\nclusters: [{name: c, notices: ["+tc.notices+"]}]")
+			require.ErrorContains(t, err, tc.want)
 		})
 	}
 }

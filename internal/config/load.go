@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -140,19 +141,23 @@ func decode(k *koanf.Koanf) (*Config, error) {
 
 // fields are the fields of each list or object of the file, for suggestions.
 var fields = map[string][]string{
-	"":                {"clusters", "accounts", "store", "temporal", "describeLag"},
-	"clusters":        {"name", "kubeconfig", "account"},
-	"accounts":        {"name", "region", "role", "endpoint", "interruptionQueue", "rates"},
-	"store":           {"uri", "database", "retention"},
-	"store.retention": {"nodes", "plans", "hops", "offerings", "events", "images"},
-	"temporal":        {"address", "namespace", "profile", "ui"},
+	"":                 {"clusters", "accounts", "store", "temporal", "describeLag"},
+	"clusters":         {"name", "kubeconfig", "account", "notices"},
+	"clusters.notices": {"condition", "taint", "kind"},
+	"accounts":         {"name", "region", "role", "endpoint", "interruptionQueue", "rates"},
+	"store":            {"uri", "database", "retention"},
+	"store.retention":  {"nodes", "plans", "hops", "offerings", "events", "images"},
+	"temporal":         {"address", "namespace", "profile", "ui"},
 }
+
+// indexOf is an element's place in a list, in a path.
+var indexOf = regexp.MustCompile(`\[[0-9]+\]`)
 
 // suggestion names the fields that there are where an unknown one was found: "clusters[0].nmae".
 func suggestion(path string) string {
 	parent := ""
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {
-		parent, _, _ = strings.Cut(path[:i], "[")
+		parent = indexOf.ReplaceAllString(path[:i], "")
 	}
 	known := fields[parent]
 	if len(known) == 0 {

@@ -48,6 +48,7 @@ func (c *Config) complete() error {
 		} else {
 			names[cluster.Name] = i
 		}
+		validateNotices(&p, path+".notices", cluster.Notices)
 		if account, err := c.Account(cluster.Account); err != nil {
 			p.add("%s.account: %w", path, err)
 		} else {

@@ -26,7 +26,7 @@ func TestConfigIsWhatFloeReads(t *testing.T) {
 		got.Store.Retention = config.Retention{} // the testbed says nothing of it
 		require.Equal(t, &config.Config{
 			Clusters:    []config.Cluster{{Name: "here", Kubeconfig: kubeconfig, Account: Account}},
-			Accounts:    []config.Account{{Name: Account, Region: Region, Endpoint: tb.SimURL, InterruptionQueue: interruptionQueue}},
+			Accounts:    []config.Account{{Name: Account, Region: Region, Endpoint: tb.SimURL, InterruptionQueue: InterruptionQueue}},
 			Store:       config.Store{URI: "mongodb://127.0.0.1:2", Database: StoreDatabase},
 			DescribeLag: 3 * time.Second,
 		}, got)

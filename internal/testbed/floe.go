@@ -119,12 +119,15 @@ func (tb *Testbed) clientEnvironment() []string {
 	return env
 }
 
-// interruptionQueue is the queue that the simulated AWS sends its warnings to.
-const interruptionQueue = "floe-events"
+// InterruptionQueue is the queue that the simulated AWS sends its warnings to.
+const InterruptionQueue = "floe-events"
 
 // writeConfigs writes Floe's config file, as worker and as watcher read it.
 func (tb *Testbed) writeConfigs() error {
-	account := map[string]any{"name": Account, "region": Region, "endpoint": tb.SimURL, "interruptionQueue": interruptionQueue}
+	account := map[string]any{"name": Account, "region": Region, "endpoint": tb.SimURL}
+	if !tb.options.NoQueue {
+		account["interruptionQueue"] = InterruptionQueue
+	}
 	if len(tb.options.Rates) > 0 {
 		account["rates"] = tb.options.Rates
 	}
@@ -139,7 +142,11 @@ func (tb *Testbed) writeConfigs() error {
 			"store":    map[string]string{"uri": tb.StoreURI, "database": StoreDatabase},
 		}
 		if kubeconfig != "" {
-			config["clusters"] = []map[string]string{{"name": tb.Cluster, "kubeconfig": kubeconfig, "account": Account}}
+			cluster := map[string]any{"name": tb.Cluster, "kubeconfig": kubeconfig, "account": Account}
+			if len(tb.options.Notices) > 0 {
+				cluster["notices"] = tb.options.Notices
+			}
+			config["clusters"] = []map[string]any{cluster}
 		}
 		if tb.options.DescribeLag > 0 {
 			config["describeLag"] = tb.options.DescribeLag.String()

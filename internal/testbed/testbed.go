@@ -62,6 +62,11 @@ type Options struct {
 	DescribeLag time.Duration
 	// Rates are the account's API rates in Floe's config, calls per second by class. Empty means AWS's.
 	Rates map[contract.APIClass]float64
+	// Notices are what others put on Nodes to say that AWS takes a machine back, as the cluster's notices in Floe's config
+	// have them: {"condition": …, "kind": …} or {"taint": …, "kind": …}.
+	Notices []map[string]string
+	// NoQueue leaves the account's interruption queue out of Floe's config: nobody reads EC2's warnings.
+	NoQueue bool
 	// Headless leaves Temporal's UI out, which saves memory.
 	Headless bool
 	// SearchAttributes registers Floe's search attributes with Temporal at the start. A worker does so by itself; tests

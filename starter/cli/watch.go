@@ -17,6 +17,7 @@ import (
 	"floe.dev/floe/internal/config"
 	"floe.dev/floe/internal/dial"
 	"floe.dev/floe/internal/health"
+	"floe.dev/floe/internal/reclaim"
 	"floe.dev/floe/internal/telemetry"
 	"floe.dev/floe/internal/version"
 	"floe.dev/floe/starter/watch"
@@ -127,9 +128,18 @@ func runWatch(ctx context.Context, cfg *config.Config, c config.Cluster, serve h
 		accounts[i] = account.Name
 	}
 	return watch.Run(ctx, watch.Options{
-		Cluster: cluster, Temporal: temporal, EC2: ec2, Accounts: accounts, Queues: queues, Events: kept, Metrics: tel.Registry, Log: log,
+		Cluster: cluster, Temporal: temporal, EC2: ec2, Accounts: accounts, Queues: queues, Signs: signsOf(c), Events: kept, Metrics: tel.Registry, Log: log,
 		Images: kept, Sizes: sizes, Timing: watch.Timing{DescribeLag: cfg.DescribeLag},
 	})
+}
+
+// signsOf are the signs on Nodes that the configuration names.
+func signsOf(c config.Cluster) []reclaim.Sign {
+	var signs []reclaim.Sign
+	for _, n := range c.Notices {
+		signs = append(signs, reclaim.Sign{Condition: n.Condition, Taint: n.Taint, Kind: n.Kind})
+	}
+	return signs
 }
 
 // queuesOf are the interruption queues that the configuration names.

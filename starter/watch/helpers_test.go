@@ -147,6 +147,14 @@ func (f *fakeEC2) polled() int {
 	return f.polls
 }
 
+// ec2Shows waits until the watcher has taken in what EC2 shows from now on: it does so before it looks again.
+func (w *world) ec2Shows(t *testing.T, shown ...contract.Instance) {
+	t.Helper()
+	w.ec2.show(nil, shown...)
+	n := w.ec2.polled()
+	require.Eventually(t, func() bool { return w.ec2.polled() >= n+2 }, waitFor, tick)
+}
+
 // world is a watcher that runs on a fake API server.
 type world struct {
 	temporal *fakeTemporal
@@ -186,7 +194,7 @@ func (w *world) run(t *testing.T, timing Timing) {
 	done := make(chan error, 1)
 	go func() {
 		done <- Run(ctx, Options{
-			Cluster: cluster, Temporal: w.temporal, EC2: w.ec2, Accounts: []string{"main"}, Queues: []Queue{w.queue}, Events: w.events, Metrics: w.registry, Log: log, Timing: timing,
+			Cluster: cluster, Temporal: w.temporal, EC2: w.ec2, Accounts: []string{"main"}, Queues: []Queue{w.queue}, Signs: testSigns, Events: w.events, Metrics: w.registry, Log: log, Timing: timing,
 		})
 	}()
 	t.Cleanup(func() {

@@ -13,6 +13,7 @@ type metrics struct {
 	images  *prometheus.CounterVec // by result
 
 	messages *prometheus.CounterVec // by account and result
+	shown    *prometheus.CounterVec // by source and result
 	cordoned prometheus.Histogram
 }
 
@@ -54,6 +55,10 @@ func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error
 		Name: "floe_watch_queue_messages_total", ConstLabels: of,
 		Help: "Messages of interruption queues, by account and what came of them: taken, ignored, state, other, late, foreign, forged, poison, unheard, others, retried.",
 	}, []string{"account", "result"})
+	m.shown = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "floe_watch_node_notices_total", ConstLabels: of,
+		Help: "Notices that others have put on Nodes, by source (condition TYPE, taint KEY) and what came of them: taken, ignored, late, forged, unheard, retried.",
+	}, []string{"source", "result"})
 	m.cordoned = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "floe_watch_notice_to_cordon_seconds", ConstLabels: of,
 		Help:    "From the receipt of a notice that AWS takes a machine back until its Node was cordoned.",
@@ -62,7 +67,7 @@ func newMetrics(registry prometheus.Registerer, cluster string) (*metrics, error
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.signals, m.batches, m.polls, m.waiting, m.told, m.bound, m.images, m.messages, m.cordoned} {
+	for _, c := range []prometheus.Collector{m.signals, m.batches, m.polls, m.waiting, m.told, m.bound, m.images, m.messages, m.shown, m.cordoned} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

@@ -67,7 +67,7 @@ func newReclaims(c *kube.Cluster, temporal Temporal, i *instances, events Events
 	}
 }
 
-// Results of a message, as counted.
+// Results of a message or of a sign on a Node, as counted.
 const (
 	resultTaken   = "taken"   // the Node's workflow has it
 	resultIgnored = "ignored" // by the pool's policy
@@ -177,17 +177,23 @@ type notice struct {
 	sent time.Time
 }
 
-// notice checks what a notice says of an instance, and marks and tells where it may be true.
+// notice heeds what a message says of an instance, if that is this cluster's.
 func (r *reclaims) notice(ctx context.Context, q Queue, id string, n notice) (string, error) {
 	machine, result, err := r.machine(ctx, q, id, n)
 	if err != nil || result != "" {
 		return result, err
 	}
+	return r.heed(ctx, machine, n)
+}
+
+// heed marks and tells where what a notice says of a machine of the cluster may be true.
+func (r *reclaims) heed(ctx context.Context, machine contract.Instance, n notice) (string, error) {
+	id := machine.ID
 	switch {
 	case machine.State != "pending" && machine.State != "running":
 		return resultLate, nil
 	case n.Kind != contract.ReclaimScheduled && machine.CapacityType != v1alpha1.Spot:
-		r.log.Warn("a spot notice about a machine that is none: somebody else has sent it", "instance", id, "key", n.Key)
+		r.log.Warn("a spot notice about a machine that is none: somebody else has sent it", "instance", id, "source", n.Source, "key", n.Key)
 		return resultForged, nil
 	}
 	node, registered := r.cluster.NodeOfInstance(id)

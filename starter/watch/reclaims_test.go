@@ -151,7 +151,7 @@ func reclaimWorld(t *testing.T, rebalance string) *world {
 	_, err := w.dynamic.Resource(v1alpha1.NodePoolResource).Create(t.Context(), pool, metav1.CreateOptions{})
 	require.NoError(t, err)
 	w.put(t, node("n1", machine, ready))
-	w.ec2.show(nil, spot(machine))
+	w.ec2Shows(t, spot(machine))
 	require.Eventually(t, func() bool {
 		_, there := w.cluster.NodeOfInstance(machine)
 		return there && len(w.temporal.of(machine)) > 0 && len(w.cluster.Pools().GetStore().List()) > 0
@@ -229,7 +229,7 @@ func TestANoticeWithoutAWorkflow(t *testing.T) {
 	timing.Unheard = time.Nanosecond
 	w := newWorld(t, timing)
 	w.put(t, node("n1", machine, ready))
-	w.ec2.show(nil, spot(machine))
+	w.ec2Shows(t, spot(machine))
 	require.Eventually(t, func() bool { _, there := w.cluster.NodeOfInstance(machine); return there }, waitFor, tick)
 	w.temporal.set(func(string) error { return serviceerror.NewNotFound("no such workflow") })
 	w.queue.put(interruption("e-1", machine))
@@ -257,9 +257,7 @@ func TestMessagesThatMoveNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := reclaimWorld(t, "")
-			w.ec2.show(nil, spot(machine), onDemand, stopped)
-			require.Eventually(t, func() bool { return w.ec2.polled() > 3 }, waitFor, tick)
-			time.Sleep(quick.EC2Slow) // the look that shows them is taken in
+			w.ec2Shows(t, spot(machine), onDemand, stopped)
 			w.queue.owns("i-0000000000000000b", "")
 			w.queue.put(tc.body)
 			w.removed(t, 1)

@@ -19,6 +19,7 @@ import (
 	"floe.dev/floe/activities/kube"
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/reclaim"
 )
 
 // Temporal is the part of Temporal's client that the watcher needs. Every client.Client has it.
@@ -46,6 +47,8 @@ type Options struct {
 	Sizes  *Sizes
 	// Queues of EventBridge's messages, one an account at most.
 	Queues []Queue
+	// Signs are what others put on Nodes to say that AWS takes a machine back.
+	Signs []reclaim.Sign
 	// Events keeps messages that nobody understands. May be nil: they are only counted.
 	Events Events
 	// Metrics is where the watcher's metrics are registered; nil for nowhere.
@@ -129,9 +132,10 @@ func Run(ctx context.Context, o Options) error {
 	demand := newDemand(o.Cluster.Name(), o.Temporal, o.Timing, metrics, log)
 	demand.sent = instances.expect
 	reclaims := newReclaims(o.Cluster, o.Temporal, instances, o.Events, o.Timing, metrics, log)
+	signs := newSigns(o.Signs, reclaims)
 	disruption := newDisruption(o.Cluster.Name(), o.Temporal, o.Timing, metrics, log)
 	standbys := newStandbys(o.Cluster, o.Temporal, metrics, &quiet{log: log})
-	if err := handle(o.Cluster, demand, nodes, disruption, standbys); err != nil {
+	if err := handle(o.Cluster, demand, nodes, signs, disruption, standbys); err != nil {
 		return err
 	}
 
@@ -139,6 +143,7 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	running.Go(func() { demand.run(ctx) })
 	running.Go(func() { nodes.run(ctx) })
+	running.Go(func() { signs.run(ctx) })
 	running.Go(func() { disruption.run(ctx) })
 	if o.Images != nil {
 		running.Go(func() { newLedger(o.Cluster, o.Sizes, o.Images, o.Timing, metrics, log).run(ctx) })
@@ -156,7 +161,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // handle connects the cluster's events to those who care.
-func handle(c *kube.Cluster, d *demand, n *nodes, leaving *disruption, s *standbys) error {
+func handle(c *kube.Cluster, d *demand, n *nodes, shown *signs, leaving *disruption, s *standbys) error {
 	_, err := c.Pods().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { d.pod(obj.(*corev1.Pod)) },
 		UpdateFunc: func(_, obj any) { d.pod(obj.(*corev1.Pod)) },
@@ -197,12 +202,14 @@ func handle(c *kube.Cluster, d *demand, n *nodes, leaving *disruption, s *standb
 	_, err = c.Nodes().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) {
 			n.changed(obj.(*corev1.Node))
+			shown.changed(obj.(*corev1.Node))
 			if kube.Leaves(obj.(*corev1.Node)) {
 				d.leaves()
 			}
 		},
 		UpdateFunc: func(before, after any) {
 			n.changed(after.(*corev1.Node))
+			shown.changed(after.(*corev1.Node))
 			if !kube.Leaves(before.(*corev1.Node)) && kube.Leaves(after.(*corev1.Node)) {
 				d.leaves()
 			}
@@ -214,6 +221,7 @@ func handle(c *kube.Cluster, d *demand, n *nodes, leaving *disruption, s *standb
 		DeleteFunc: func(obj any) {
 			if node, ok := kube.Deleted[*corev1.Node](obj); ok {
 				n.changed(node)
+				shown.changed(node)
 				if node.Labels[v1alpha1.LabelPool] != "" {
 					leaving.changed()
 				}

@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,9 +12,11 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/util/retry"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/testbed"
 )
 
 // spotPool buys spot machines of one size only, so that every pod of most of a machine has a machine of its own.
@@ -118,4 +121,82 @@ func TestAForgedWarningMovesNothing(t *testing.T) {
 	require.Zero(t, w.life(id).Drains)
 	require.Equal(t, 1, w.life(id).Reclaim.Notices, "another account's warning is nobody's")
 	require.True(t, bytes.Contains([]byte(w.life(id).Notes[0]), []byte("is refuted: the spot request is fulfilled")), w.life(id).Notes)
+}
+
+// Without a queue, the taints of a node termination handler do: what EC2 confirms leaves in time, what it refutes is opened
+// again, and a taint that stays is heard once, by a watcher that was restarted too.
+func TestTaintsOfOthersAreNotices(t *testing.T) {
+	t.Parallel()
+	const taint = "aws-node-termination-handler/spot-itn"
+	w := newWorldWith(t, testbed.Options{NoQueue: true, Notices: []map[string]string{{"taint": taint, "kind": "interruption"}}}, "", "")
+	w.createPool(spotPool())
+	w.deploy("app", 2, "1500m", "1Gi")
+	eventually(t, func() bool { return w.running() == 2 && len(w.nodes("general")) == 2 }, "every pod runs")
+	nodes := w.nodes("general")
+	w.script("reclaim * spot *: 1")
+	for _, node := range nodes {
+		w.addTaint(node.Name, corev1.Taint{Key: taint, Value: "spot-itn-" + node.Name, Effect: corev1.TaintEffectNoSchedule})
+	}
+	var taken, stays string
+	verdict := func(id string) contract.ReclaimVerdict {
+		if r := w.life(id).Reclaim; r != nil {
+			return r.Verdict
+		}
+		return ""
+	}
+	eventually(t, func() bool {
+		for _, node := range nodes {
+			id, _ := contract.InstanceOfProviderID(node.Spec.ProviderID)
+			switch verdict(id) {
+			case contract.ReclaimConfirmed:
+				taken = id
+			case contract.ReclaimRefuted:
+				stays = id
+			}
+		}
+		return taken != "" && stays != ""
+	}, "EC2 confirms one and refutes the other")
+	eventually(t, func() bool { return w.life(taken).Phase == contract.PhaseTerminated }, "one has left")
+	left := w.life(taken)
+	require.Equal(t, "taint "+taint, left.Reclaim.Source)
+	require.Equal(t, 1, left.Reclaim.Notices)
+	require.Equal(t, left.Reclaim.Notice.Add(2*time.Minute), left.Reclaim.Deadline)
+	require.True(t, left.Since[contract.PhaseTerminated].Before(left.Reclaim.Deadline), "gone before EC2 takes it")
+
+	opened := func() bool {
+		for _, node := range nodes {
+			if id, _ := contract.InstanceOfProviderID(node.Spec.ProviderID); id == stays {
+				n, err := w.kube.CoreV1().Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
+				require.NoError(t, err)
+				return !n.Spec.Unschedulable && len(n.Spec.Taints) == 1 && n.Spec.Taints[0].Key == taint
+			}
+		}
+		return false
+	}
+	eventually(t, func() bool { return !w.life(stays).Reclaim.Unmark && opened() }, "the other is open again, but for the taint of others")
+	again, err := w.StartWatcher(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, again.AwaitReady(t.Context()))
+	eventually(t, func() bool {
+		return strings.Contains(w.metricsOf(again), `floe_watch_node_notices_total{cluster="demo",result="taken",source="taint `+taint+`"} 1`)
+	}, "the other watcher has told it too")
+	eventually(t, func() bool { return !w.life(stays).Reclaim.Unmark && opened() }, "and it is open again")
+	require.Equal(t, 1, w.life(stays).Reclaim.Notices, "it is known")
+	require.Zero(t, w.life(stays).Drains)
+	eventually(t, func() bool { return w.running() == 2 }, "every pod runs again")
+	require.Len(t, w.truth().Instances, 3)
+}
+
+// addTaint puts a taint on a Node, as somebody else would.
+func (w *world) addTaint(node string, taint corev1.Taint) {
+	w.t.Helper()
+	require.NoError(w.t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		n, err := w.kube.CoreV1().Nodes().Get(w.t.Context(), node, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		n.Spec.Taints = append(n.Spec.Taints, taint)
+		_, err = w.kube.CoreV1().Nodes().Update(w.t.Context(), n, metav1.UpdateOptions{})
+		return err
+	}))
 }

@@ -236,7 +236,13 @@ func (w *world) podsByUID() map[ktypes.UID]string {
 // workerMetrics is the worker's /metrics.
 func (w *world) workerMetrics() string {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.worker.URL()+"/metrics", nil)
+	return w.metricsOf(w.worker)
+}
+
+// metricsOf is a worker's or a watcher's /metrics.
+func (w *world) metricsOf(p *testbed.Process) string {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, p.URL()+"/metrics", nil)
 	require.NoError(w.t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(w.t, err)

@@ -52,13 +52,20 @@ func newWorld(t *testing.T, script string) *world {
 // newWorldOf is newWorld with more to say of the simulated AWS: lines of a scenario.
 func newWorldOf(t *testing.T, scenario, script string) *world {
 	t.Helper()
+	return newWorldWith(t, testbed.Options{}, scenario, script)
+}
+
+// newWorldWith is newWorldOf with more to say of the testbed.
+func newWorldWith(t *testing.T, options testbed.Options, scenario, script string) *world {
+	t.Helper()
 	scenario = quickBoot + scenario + "\n"
 	if script != "" {
 		scenario += "script: |\n  " + script + "\n"
 	}
 	file := filepath.Join(t.TempDir(), "scenario.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(scenario), 0o600))
-	w := &world{t: t, Testbed: testbed.New(t, testbed.Options{Scenario: file, Headless: true, DescribeLag: 5 * time.Second})}
+	options.Scenario, options.Headless, options.DescribeLag = file, true, 5*time.Second
+	w := &world{t: t, Testbed: testbed.New(t, options)}
 	var err error
 	w.kube, err = kubernetes.NewForConfig(w.Kube)
 	require.NoError(t, err)
