@@ -149,6 +149,7 @@ func (d *drain) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		d.tellOfGoing(left)
 		activity.RecordHeartbeat(ctx, d.done)
 		if d.done.Left = d.stuck(left); d.done.Left == len(left) {
 			return nil
@@ -188,8 +189,7 @@ func (d *drain) stuck(left []*corev1.Pod) (n int) {
 		return 0
 	}
 	for _, pod := range left {
-		// deletionTimestamp is when the grace period ends, not when it began.
-		if t := pod.DeletionTimestamp; t != nil && now.After(t.Add(lastWait)) {
+		if overdue(pod, now) {
 			n++
 		}
 	}

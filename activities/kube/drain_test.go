@@ -174,8 +174,51 @@ func TestDrainLeavesADeadKubeletBehind(t *testing.T) {
 	}))
 	result, err := w.drainNow(t, drainN1(-time.Second))
 	require.NoError(t, err)
-	require.Equal(t, contract.DrainResult{Left: 1}, result)
+	require.Equal(t, contract.DrainResult{Left: 1}, counts(result))
+	require.Len(t, result.Pods, 1)
+	require.Equal(t, "does not go: its kubelet does not end it", result.Pods[0].What)
 	require.Equal(t, []string{"patch nodes"}, w.writes(), "a pod that is going already is not deleted again")
+}
+
+// What is told of pods that somebody else deleted, and of those that do not go.
+func TestDrainTellsOfPodsThatAreGoing(t *testing.T) {
+	now := time.Now()
+	going := func(since time.Duration, grace int64, finalizers ...string) *corev1.Pod {
+		at := metav1.NewTime(now.Add(-since))
+		return testPod("p", func(p *corev1.Pod) {
+			p.DeletionTimestamp, p.DeletionGracePeriodSeconds, p.Finalizers = &at, &grace, finalizers
+		})
+	}
+	const long = lastWait + time.Second
+	for name, tc := range map[string]struct {
+		pod    *corev1.Pod
+		before string
+		want   string
+	}{
+		"it stays":                      {testPod("p"), "", ""},
+		"somebody deleted it":           {going(0, 30), "", toldGoing},
+		"while it waited":               {going(0, 30), toldWaits, toldGoing},
+		"it was evicted":                {going(0, 30), toldEvicted, toldEvicted},
+		"finalizers keep it":            {going(long, 0, "a.example/x", "b"), toldEvicted, "does not go: finalizers keep it (a.example/x, b)"},
+		"a dead kubelet":                {going(long, 30), toldDeleted, "does not go: its kubelet does not end it"},
+		"a dead kubelet and finalizers": {going(long, 30, "x"), toldGoing, "does not go: its kubelet does not end it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &drain{now: func() time.Time { return now }}
+			if tc.before != "" {
+				d.tell(tc.pod, tc.before, 2)
+			}
+			d.tellOfGoing([]*corev1.Pod{tc.pod})
+			d.tellOfGoing([]*corev1.Pod{tc.pod})
+			if tc.want == "" {
+				require.Empty(t, d.done.Pods)
+				return
+			}
+			require.Len(t, d.done.Pods, 1)
+			require.Equal(t, tc.want, d.done.Pods[0].What)
+			require.Equal(t, tc.before != "", d.done.Pods[0].Refused == 2)
+		})
+	}
 }
 
 func TestDrainOfANodeThatIsGone(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 
-	"floe.dev/floe/api/contract"
 	"floe.dev/floe/internal/reclaim"
 )
 
@@ -68,12 +67,12 @@ func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duratio
 			switch {
 			case evicted && late:
 				d.done.Deleted++
-				d.tell(pod, "deleted past the deadline", before)
+				d.tell(pod, toldDeleted, before)
 			case evicted:
 				d.done.Evicted++
-				d.tell(pod, "evicted", before)
+				d.tell(pod, toldEvicted, before)
 			case t.refused > before:
-				d.tell(pod, "waits for its budget", t.refused)
+				d.tell(pod, toldWaits, t.refused)
 			}
 			// A node has hundreds of pods at most, but an API server in trouble may take seconds for each.
 			activity.RecordHeartbeat(ctx, d.done)
@@ -125,14 +124,6 @@ func inOrder(pods []*corev1.Pod) []*corev1.Pod {
 // tooLong reports whether a pod that is going would still be there when AWS takes the machine.
 func (d *drain) tooLong(pod *corev1.Pod) bool {
 	return !d.end.IsZero() && pod.DeletionTimestamp.After(d.lastMoment())
-}
-
-// tell notes what became of a pod, the latest last, and forgets the earliest where there are too many.
-func (d *drain) tell(pod *corev1.Pod, what string, refused int) {
-	now := contract.DrainedPod{Pod: pod.Namespace + "/" + pod.Name, What: what, At: d.now(), Refused: refused}
-	pods := slices.DeleteFunc(d.done.Pods, func(p contract.DrainedPod) bool { return p.Pod == now.Pod })
-	pods = append(pods, now)
-	d.done.Pods = pods[max(0, len(pods)-contract.MostDrained):]
 }
 
 // see evicts one pod, or deletes it. A refusal that only time heals is no error.
