@@ -41,7 +41,8 @@ func (a *Activities) addNodeless(ctx context.Context, c *Cluster, p *planned) {
 		return
 	}
 	for _, m := range view.Machines {
-		if _, told := c.NodeOfInstance(m.Instance.ID); told || m.Phase != contract.StandbyFrozen || m.Tier != v1alpha1.Stopped {
+		_, told := c.NodeOfInstance(m.Instance.ID)
+		if told || m.Phase != contract.StandbyFrozen || m.Tier != v1alpha1.Stopped {
 			continue
 		}
 		p.Standby = append(p.Standby, planner.Standby{Tier: m.Tier, InstanceType: m.Instance.InstanceType, Zone: m.Instance.Zone})

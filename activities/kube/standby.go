@@ -55,6 +55,8 @@ func (a *Activities) Freeze(ctx context.Context, in contract.FreezeInput) (contr
 	}
 	how := prefetchOf(c, in.Pool)
 	result := contract.FreezeResult{Prefetch: how.Disk.Sign() > 0, DeleteNode: in.Tier == v1alpha1.Stopped && c.deletesNodes(in.Pool)}
+	// A pod that pulls, and that nobody took away because its worker died, is no workload.
+	left = slices.DeleteFunc(left, func(pod *corev1.Pod) bool { return pod.Labels[v1alpha1.LabelPrefetch] != "" })
 	for _, pod := range left[:min(len(left), mostNamed)] {
 		result.Pods = append(result.Pods, pod.Namespace+"/"+pod.Name)
 	}

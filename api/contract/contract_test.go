@@ -54,3 +54,12 @@ func TestAnswers(t *testing.T) {
 	require.Equal(t, "2 handed over", Answers(Hop{Note: "2 handed over"}))
 	require.Equal(t, "no", Answers(Hop{Error: "no", Outcomes: []Outcome{{Answer: AnswerICE}}}))
 }
+
+func TestImageKeys(t *testing.T) {
+	require.Equal(t, "0123456789ab", ImageKey("registry.example/web@sha256:0123456789abcdef"))
+	require.Len(t, ImageKey("registry.example/web:1"), 12)
+	require.NotEqual(t, ImageKey("registry.example/web:1"), ImageKey("registry.example/web:2"))
+	require.Len(t, ImageKey("web@sha256:short"), 12, "what is no digest is a name")
+	var none *Prefetched
+	require.Empty(t, none.Tried())
+}
