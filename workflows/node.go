@@ -195,6 +195,9 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 	n.state.Phase, n.looks = step.Phase, 0
 	n.state.Since[step.Phase] = workflow.Now(ctx)
 	n.look.at(ctx, time.Time{})
+	if step.Phase == contract.PhaseReady {
+		n.tellRace(ctx, true)
+	}
 	switch step.Phase {
 	case contract.PhaseReady, contract.PhaseStandby, contract.PhaseTerminating, contract.PhaseTerminated: // the phases people search for
 		if err := workflow.UpsertTypedSearchAttributes(ctx, keyword(contract.AttributePhase, string(step.Phase))); err != nil {

@@ -33,6 +33,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 		Key: n.info.WorkflowExecution.ID + "/gone", Instance: n.in.Instance.ID, Reason: n.state.Reason,
 	}))
 	n.report(ctx, contract.ReportGone)
+	n.tellRace(ctx, false)
 	n.reply(ctx, op, true, "terminated")
 	n.save(ctx)
 	n.describe(ctx)

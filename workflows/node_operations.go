@@ -56,6 +56,8 @@ func (n *node) refuses(ctx workflow.Context, kind string, op contract.Operation)
 		return nil
 	case kind == contract.UpdateDrain && (n.state.Node == nil || !n.state.Node.Exists):
 		return busy("there is no Node to drain yet; terminate gives the machine back")
+	case op.Unready && n.state.Phase == contract.PhaseReady:
+		return busy("it is in service")
 	case now != nil && now.Kind == kind:
 		return nil // it is under way already
 	}

@@ -48,6 +48,9 @@ func (r *resume) run(ctx workflow.Context) error {
 	}
 	r.result.SameBoot, r.result.Proven = proof.SameBoot, workflow.Now(ctx)
 	r.result.Images, r.result.Lost = proof.Images, proof.Lost
+	if open, err := r.ask(ctx); err != nil || !open {
+		return err
+	}
 	return r.open(ctx)
 }
 

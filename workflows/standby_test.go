@@ -28,6 +28,12 @@ type pooled struct {
 
 	zones map[int]string // of those that are not where the others are
 
+	words []struct { // to machines that ask
+		to    string
+		order contract.OpenOrder
+	}
+	gone []string // of what a Provisioner counts on
+
 	history func(contract.LaunchHistoryInput) (contract.LaunchHistory, error)
 	asks    []contract.LaunchHistoryInput
 	dropped []contract.Operation
@@ -65,6 +71,13 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 					return fmt.Errorf("no such workflow")
 				}
 				p.answers = append(p.answers, v)
+			case contract.OpenOrder:
+				p.words = append(p.words, struct {
+					to    string
+					order contract.OpenOrder
+				}{id, v})
+			case contract.Gone:
+				p.gone = append(p.gone, v.Instance)
 			case contract.Operation:
 				switch signal {
 				case contract.SignalResume:

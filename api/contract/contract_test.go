@@ -43,7 +43,7 @@ func TestScaleUpInputValidate(t *testing.T) {
 		"cluster: missing; name the cluster\n"+
 			"pool: \"a/b\" holds a slash or a blank; it is the plain name\n"+
 			"count: 1001 is out of range; ask for 1 to 1000 machines\n"+
-			"purpose: \"fun\" is unknown; leave it out, or use demand, hand, standby, return or replace")
+			"purpose: \"fun\" is unknown; leave it out, or use demand, hand, standby, return, replace or race")
 }
 
 func TestAnswers(t *testing.T) {

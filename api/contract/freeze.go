@@ -37,6 +37,8 @@ type Frozen struct {
 	Woke  time.Time `json:"woke,omitzero"`
 	// Took is how long the last wake took, from the start's being asked for to the proof.
 	Took time.Duration `json:"took,omitempty"`
+	// Closed says that it is awake and has proven itself, but was never opened to pods: it is to sleep again.
+	Closed bool `json:"closed,omitempty"`
 	// Last are the Node's words before it fell silent.
 	Last LastWords `json:"last,omitzero"`
 	// Prefetched is what was pulled onto it before its last freeze; nil where its pool prefetched nothing then.
@@ -119,6 +121,8 @@ type ResumeInput struct {
 	Last   LastWords     `json:"last"`
 	// Pods (namespace/name) to nominate to the Node when it is opened.
 	Pods []string `json:"pods,omitempty"`
+	// Ask says who is to be asked before the Node is opened; nil: nobody.
+	Ask *Asking `json:"ask,omitempty"`
 	// Rejoin is set where the Node was deleted while the machine slept: it registers another, which is given its labels
 	// and taints before the machine is proven.
 	Rejoin *Rejoin `json:"rejoin,omitempty"`
@@ -139,6 +143,7 @@ const (
 	ResumeInService  ResumeOutcome = "in-service"  // proven, and open to pods
 	ResumeNoCapacity ResumeOutcome = "no-capacity" // EC2 cannot start it now: it is frozen still
 	ResumeFailed     ResumeOutcome = "failed"      // it did not prove itself, and is given no pods
+	ResumeStoodDown  ResumeOutcome = "stood-down"  // proven, closed still, and to sleep again: others were ready first
 )
 
 // ResumeResult says how it went.

@@ -45,6 +45,8 @@ type NodeInput struct {
 	Standby StandbyTimes `json:"standby,omitzero"`
 	// Surplus says why the machine is more than was asked for; its Node gives it back at once.
 	Surplus string `json:"surplus,omitempty"`
+	// Race is the key of the claim that the machine races for; its pool's Standby is told when it is ready.
+	Race string `json:"race,omitempty"`
 	// Adopted is set where the instance had a Node workflow before, or should have had.
 	Adopted *Adoption `json:"adopted,omitempty"`
 	// RecordAfter is how long a machine may be on its way before the store hears of it: one that is Ready sooner, as a
@@ -74,6 +76,8 @@ type NodeState struct {
 	Standby *Frozen `json:"standby,omitempty"`
 	// Reclaim is what was heard of AWS's taking the machine back; nil where nothing was.
 	Reclaim *ReclaimState `json:"reclaim,omitempty"`
+	// Raced says that the Standby whose claim it races for was told of it.
+	Raced bool `json:"raced,omitempty"`
 	// Reports counts what was told the pool's Standby.
 	Reports int `json:"reports,omitempty"`
 	// Reason the node leaves or left.
@@ -185,7 +189,11 @@ type Operation struct {
 	// Started is set by Standby in a resume: it has started the machine already, with others, at that time.
 	Started time.Time `json:"started,omitzero"`
 	// Pods (namespace/name) that a resumed machine is meant for; they are nominated to its Node.
-	Pods    []string `json:"pods,omitempty"`
+	Pods []string `json:"pods,omitempty"`
+	// Ask is set by Standby in a resume: it is to be asked before the Node is opened to pods.
+	Ask *Asking `json:"ask,omitempty"`
+	// Unready terminates only a machine that is not in service yet: another came first.
+	Unready bool     `json:"unready,omitempty"`
 	ReplyTo *ReplyTo `json:"replyTo,omitempty"`
 }
 

@@ -23,6 +23,8 @@ type Claim struct {
 	// InstanceTypes and Zones (names) that will do; empty means all.
 	InstanceTypes []string `json:"instanceTypes,omitempty"`
 	Zones         []string `json:"zones,omitempty"`
+	// CapacityTypes that the launch may bring; empty means all.
+	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
 	// Requests is what pods are going to ask of each machine.
 	Requests corev1.ResourceList `json:"requests,omitempty"`
 	// Machines are the pods (namespace/name) meant for each machine: they are nominated to its Node when it has proven
