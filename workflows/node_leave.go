@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -33,8 +34,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 		Key: n.info.WorkflowExecution.ID + "/gone", Instance: n.in.Instance.ID, Reason: n.state.Reason,
 	}))
 	n.report(ctx, contract.ReportGone)
-	n.tellRace(ctx, false)
-	n.reply(ctx, op, true, "terminated")
+	n.reply(ctx, op, true, cmp.Or(op.Fate, "terminated"))
 	n.save(ctx)
 	n.describe(ctx)
 	for _, signal := range n.told {

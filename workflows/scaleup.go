@@ -255,8 +255,8 @@ func (s *scaleUp) tell(ctx workflow.Context, signal, event string, instances []c
 		}
 	}
 	to := contract.ProvisionerID(s.in.Cluster)
-	if s.in.Tier != "" || s.in.Race != "" { // no plan may count on them
-		to, news.Tier, news.Race = contract.StandbyID(s.in.Cluster, s.in.Pool), s.in.Tier, s.in.Race
+	if s.in.Tier != "" { // no plan may count on them
+		to, news.Tier = contract.StandbyID(s.in.Cluster, s.in.Pool), s.in.Tier
 	}
 	s.told = append(s.told, workflow.SignalExternalWorkflow(ctx, to, "", signal, news))
 }
