@@ -32,7 +32,6 @@ type node struct {
 
 	observed, reclaims, force workflow.ReceiveChannel
 	reports                   workflow.ReceiveChannel // asked for
-	fates                     workflow.ReceiveChannel // of the machine, by its pool's Standby
 	asked                     []askedBySignal
 
 	forced bool
@@ -63,9 +62,6 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 	if in.RegistrationTimeout <= 0 {
 		in.RegistrationTimeout = registrationDefault
 	}
-	if in.Tier == v1alpha1.Hibernated {
-		in.Instance.Hibernatable = true // also where it was launched before that was written down
-	}
 	n := &node{in: in, info: workflow.GetInfo(ctx), look: timer{summary: "look again, in case a signal was missed"}}
 	if in.State != nil {
 		n.state = *in.State
@@ -93,7 +89,6 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 		n.asked = append(n.asked, askedBySignal{o.kind, signal(o.kind, o.description+": "+o.payload)})
 	}
 	n.reports = signal(contract.SignalReport, "The pool's Standby asks what became of the machine.")
-	n.fates = signal(contract.SignalFate, "The pool's Standby says what becomes of the machine, which leaves the pool.")
 	n.force = signal(contract.SignalForceContinueAsNew, "Continue as new at the next chance; the operator's lever.")
 	return n, n.handlers(ctx)
 }
@@ -199,10 +194,9 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 	}
 	n.state.Phase, n.looks = step.Phase, 0
 	n.state.Since[step.Phase] = workflow.Now(ctx)
-	if n.brief() && n.leaving() {
-		n.overdueAt(ctx)
-	} else {
-		n.look.at(ctx, time.Time{})
+	n.look.at(ctx, time.Time{})
+	if step.Phase == contract.PhaseReady {
+		n.tellRace(ctx, true)
 	}
 	switch step.Phase {
 	case contract.PhaseReady, contract.PhaseStandby, contract.PhaseTerminating, contract.PhaseTerminated: // the phases people search for
@@ -215,9 +209,6 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 // save records the phases that people ask for later. The two that a healthy machine passes within a second are in the
 // next record's times, and so is the way there of one that is quick.
 func (n *node) save(ctx workflow.Context) {
-	if n.brief() && n.leaving() {
-		return // see leave
-	}
 	early := n.state.Revision == 0 && workflow.Now(ctx).Before(n.recordBy())
 	switch n.state.Phase {
 	case contract.PhaseLaunching:

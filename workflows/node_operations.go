@@ -24,7 +24,6 @@ var operations = []operation{
 	{contract.SignalDrain, "Empty the node and keep it cordoned", `{"request": "…", "reason": "…", "force": false}`},
 	{contract.SignalHibernate, "Empty the node, freeze its machine and put it into the pool's standby", `{"request": "…", "reason": "…", "tier": "hibernated"}`},
 	{contract.SignalResume, "Wake the frozen machine, have it prove itself, and open it to pods", `{"request": "…", "reason": "…"}`},
-	{contract.SignalLeave, "Leave the pool: into its standby where the machine is worth keeping, else as terminate does", `{"request": "…", "reason": "…"}`},
 	{contract.SignalTerminate, "Drain, then terminate", `{"request": "…", "reason": "…", "force": false}`},
 }
 
@@ -45,18 +44,20 @@ func (n *node) refuses(ctx workflow.Context, kind string, op contract.Operation)
 	case kind == contract.UpdateRelease:
 		return nil
 	case n.leaving():
-		if kind == contract.UpdateTerminate || kind == contract.UpdateLeave {
+		if kind == contract.UpdateTerminate {
 			return nil // it leaves already
 		}
 		return busy("the node leaves already: %s", n.state.Reason)
 	case kind == contract.UpdateHold && op.For.Duration < 0:
 		return temporal.NewApplicationError(fmt.Sprintf("for: %s is in the past; give a duration such as 4h, or leave it out", op.For.Duration), contract.ErrInvalidInput)
-	case kind == contract.UpdateHold && now != nil && (now.Kind == contract.SignalTerminate || now.Kind == contract.SignalLeave || now.Leaves):
+	case kind == contract.UpdateHold && now != nil && now.Kind == contract.SignalTerminate:
 		return busy("the node is about to leave: %s", now.Reason)
 	case kind == contract.UpdateHold:
 		return nil
 	case kind == contract.UpdateDrain && (n.state.Node == nil || !n.state.Node.Exists):
 		return busy("there is no Node to drain yet; terminate gives the machine back")
+	case op.Unready && n.state.Phase == contract.PhaseReady:
+		return busy("it is in service")
 	case now != nil && now.Kind == kind:
 		return nil // it is under way already
 	}
@@ -98,9 +99,6 @@ func (n *node) accept(ctx workflow.Context, kind string, op contract.Operation) 
 		}
 		op.Kind = kind
 		n.state.Operation = &op
-		if op.Fate != "" {
-			n.remember(fmt.Sprintf("Leaves its pool (%s): %s.", op.Reason, op.Fate))
-		}
 	}
 	n.describe(ctx)
 	return result
@@ -129,8 +127,6 @@ func (n *node) operate(ctx workflow.Context) {
 		n.freeze(ctx)
 	case contract.SignalResume:
 		n.wake(ctx)
-	case contract.SignalLeave:
-		n.depart(ctx)
 	default:
 		n.drain(ctx)
 	}
@@ -185,11 +181,10 @@ func (n *node) drained(ctx workflow.Context, op contract.Operation) (contract.Dr
 			keyword(contract.AttributeInstance, n.in.Instance.ID)),
 	}), contract.WorkflowDrain, in)
 	for !child.IsReady() {
-		err := workflow.Await(ctx, func() bool { return child.IsReady() || n.reclaims.Len() > 0 || n.answered() || n.overdue() })
+		err := workflow.Await(ctx, func() bool { return child.IsReady() || n.reclaims.Len() > 0 || n.answered() })
 		if err != nil {
 			break
 		}
-		n.recordOverdue()
 		n.hearReclaims(ctx)
 		n.confirm(ctx)
 		if !child.IsReady() && n.tighter(in) {

@@ -74,7 +74,7 @@ func (n *node) freeze(ctx workflow.Context) {
 	part := n.part(op.Tier)
 	part.ByHand = op.By != contract.StandbyID(n.in.Cluster, n.in.Pool)
 	// One that was made for standby and has not been in service since has no pods, and is not to have any.
-	inService := n.in.Tier == "" && part.Freezes == 0 || !part.Woke.IsZero()
+	inService := (n.in.Tier == "" && part.Freezes == 0 || !part.Woke.IsZero()) && !part.Closed
 	if inService {
 		if _, err := n.drained(ctx, op); err != nil {
 			n.frozen(ctx, op, contract.HibernateResult{Verdict: contract.VerdictRefused, Reason: "it could not be emptied: " + words(err)})
@@ -90,7 +90,7 @@ func (n *node) freeze(ctx workflow.Context) {
 		fmt.Sprintf("freeze %s (%s): %s", n.state.Node.Name, part.Tier, op.Reason), contract.HibernateInput{
 			Cluster: n.in.Cluster, Pool: n.in.Pool, Account: n.in.Account, Region: n.in.Region, Instance: n.in.Instance,
 			Node: n.state.Node.Name, UID: n.state.Node.UID, Tier: part.Tier, Reason: op.Reason,
-			NotBefore: n.freezable(), Patience: freezePatience, Reopen: inService && !op.Leaves,
+			NotBefore: n.freezable(), Patience: freezePatience, Reopen: inService,
 		}, &result)
 	if err != nil {
 		result = contract.HibernateResult{Verdict: contract.VerdictRefused, Reason: words(err)}
@@ -120,7 +120,7 @@ func (n *node) frozen(ctx workflow.Context, op contract.Operation, result contra
 	if result.Verdict == contract.VerdictRefused {
 		note = fmt.Sprintf("Not frozen (%s): %s.", op.Reason, result.Reason)
 	} else {
-		part.Asleep, part.Since, part.Last = true, result.Since, result.Last
+		part.Asleep, part.Closed, part.Since, part.Last = true, false, result.Since, result.Last
 		part.NodeDeleted = result.NodeDeleted
 		n.state.Instance = "stopped"
 	}
@@ -128,17 +128,10 @@ func (n *node) frozen(ctx workflow.Context, op contract.Operation, result contra
 		note += " " + images.Told(part.Prefetched)
 	}
 	n.remember(note)
-	lost := op.Leaves && result.Verdict == contract.VerdictRefused
-	if lost {
-		n.spared(ctx, op)
-	} else {
-		n.over(op)
-	}
+	n.over(op)
 	n.record.want(n)
 	n.report(ctx, n.standing())
-	if !lost {
-		n.reply(ctx, op, result.Verdict != contract.VerdictRefused, cmp.Or(op.Fate, note))
-	}
+	n.reply(ctx, op, result.Verdict != contract.VerdictRefused, note)
 }
 
 // wake resumes the machine. One that does not prove itself is terminated: no pod is ever given to it.
@@ -151,7 +144,7 @@ func (n *node) wake(ctx workflow.Context) {
 		"wake "+n.state.Node.Name+": "+op.Reason, contract.ResumeInput{
 			Cluster: n.in.Cluster, Pool: n.in.Pool, Account: n.in.Account, Region: n.in.Region, Instance: n.in.Instance,
 			Node: n.state.Node.Name, UID: n.state.Node.UID, Reason: op.Reason, Started: op.Started,
-			Within: cmp.Or(n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods, Purpose: op.Purpose, Rejoin: n.rejoin(),
+			Within: cmp.Or(n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods, Rejoin: n.rejoin(), Ask: op.Ask,
 		}, &result)
 	if err != nil {
 		result = contract.ResumeResult{Outcome: contract.ResumeFailed, Reason: words(err)}
@@ -187,8 +180,14 @@ func (n *node) woken(ctx workflow.Context, op contract.Operation, result contrac
 	}
 	var note string
 	switch result.Outcome {
+	case contract.ResumeStoodDown:
+		part.Asleep, part.Closed, part.Woke, part.Took = false, true, result.Proven, result.Proven.Sub(result.Started)
+		note = fmt.Sprintf("Woken (%s) in %s, and to sleep again: %s.", op.Reason, part.Took.Round(time.Millisecond), result.Reason)
+		if part.Prefetched != nil {
+			part.Prefetched.Lost = result.Lost
+		}
 	case contract.ResumeInService:
-		part.Asleep, part.Woke, part.Took = false, result.Proven, result.Proven.Sub(result.Started)
+		part.Asleep, part.Closed, part.Woke, part.Took = false, false, result.Proven, result.Proven.Sub(result.Started)
 		note = fmt.Sprintf("Woken (%s) in %s, from memory.", op.Reason, part.Took.Round(time.Millisecond))
 		if !result.SameBoot {
 			note = fmt.Sprintf("Woken (%s) in %s. It has booted.", op.Reason, part.Took.Round(time.Millisecond))
@@ -211,8 +210,15 @@ func (n *node) woken(ctx workflow.Context, op contract.Operation, result contrac
 	if result.Outcome == contract.ResumeFailed && n.state.Operation == nil {
 		n.state.Operation = &contract.Operation{Kind: contract.SignalTerminate, Reason: "it did not prove itself after its wake: " + result.Reason}
 	}
+	if result.Outcome == contract.ResumeStoodDown && n.state.Operation == nil {
+		n.state.Operation = &contract.Operation{
+			Kind: contract.SignalHibernate, Tier: part.Tier, By: contract.StandbyID(n.in.Cluster, n.in.Pool), Reason: "it was woken and is not needed",
+		}
+	}
 	n.record.want(n)
 	switch result.Outcome {
+	case contract.ResumeStoodDown:
+		n.report(ctx, n.standing())
 	case contract.ResumeInService:
 		n.report(ctx, contract.ReportInService)
 	case contract.ResumeNoCapacity:
@@ -230,7 +236,7 @@ func (n *node) standing() contract.ReportedState {
 		return contract.ReportMaking
 	case part.Asleep:
 		return contract.ReportFrozen
-	case part.Verdict == contract.VerdictRefused && n.in.Tier != "" && part.Woke.IsZero():
+	case part.Verdict == contract.VerdictRefused && (part.Closed || n.in.Tier != "" && part.Woke.IsZero()):
 		return contract.ReportRefused
 	case n.state.Operation != nil && n.state.Operation.Kind == contract.SignalHibernate:
 		return contract.ReportMaking
@@ -240,7 +246,7 @@ func (n *node) standing() contract.ReportedState {
 
 // report tells the pool's Standby what became of the machine, where it is or was the standby's.
 func (n *node) report(ctx workflow.Context, state contract.ReportedState) {
-	if n.state.Standby == nil && n.in.Tier == "" && n.state.Departs == 0 {
+	if n.state.Standby == nil && n.in.Tier == "" {
 		return
 	}
 	n.state.Reports++
@@ -253,6 +259,16 @@ func (n *node) report(ctx workflow.Context, state contract.ReportedState) {
 		r.Images = part.Prefetched.Tried()
 	}
 	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.StandbyID(n.in.Cluster, n.in.Pool), "", contract.SignalReported, r))
+}
+
+// tellRace tells the Standby whose claim the machine races for, once, that it is ready, or has left before it was.
+func (n *node) tellRace(ctx workflow.Context, ready bool) {
+	if n.in.Race == "" || n.state.Raced {
+		return
+	}
+	n.state.Raced = true
+	n.told = append(n.told, workflow.SignalExternalWorkflow(ctx, contract.StandbyID(n.in.Cluster, n.in.Pool), "", contract.SignalCold,
+		contract.ColdReport{Claim: n.in.Race, Instance: n.in.Instance.ID, Ready: ready}))
 }
 
 // beside runs an operation's child, and goes on hearing. The child is canceled where the machine goes meanwhile, or is to.

@@ -48,6 +48,9 @@ func (r *resume) run(ctx workflow.Context) error {
 	}
 	r.result.SameBoot, r.result.Proven = proof.SameBoot, workflow.Now(ctx)
 	r.result.Images, r.result.Lost = proof.Images, proof.Lost
+	if open, err := r.ask(ctx); err != nil || !open {
+		return err
+	}
 	return r.open(ctx)
 }
 
@@ -160,7 +163,7 @@ func (r *resume) open(ctx workflow.Context) error {
 	r.describe(ctx, "It is alive. Opening its Node to pods.")
 	o := quick(contract.KubeTaskQueue(r.in.Cluster), "open "+r.in.Node+" to pods")
 	_, err := insist(ctx, openNodeActivity, o, contract.OpenNodeInput{
-		Cluster: r.in.Cluster, Node: r.in.Node, UID: r.in.UID, Pods: r.in.Pods, Resumed: r.result.Started, Purpose: r.in.Purpose,
+		Cluster: r.in.Cluster, Node: r.in.Node, UID: r.in.UID, Pods: r.in.Pods,
 	}, lostNode, r.trouble(ctx))
 	switch {
 	case ctx.Err() != nil:

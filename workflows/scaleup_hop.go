@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"floe.dev/floe/api/contract"
-	"floe.dev/floe/api/v1alpha1"
 )
 
 // underWay is a hop without an answer.
@@ -56,7 +55,7 @@ func (s *scaleUp) claim(ctx workflow.Context, hop contract.Hop, step contract.St
 	return workflow.SignalExternalWorkflow(ctx, contract.StandbyID(s.in.Cluster, s.in.Pool), "", contract.SignalClaim, contract.Claim{
 		Key: hop.Token, ReplyTo: contract.ReplyTo{WorkflowID: s.info.WorkflowExecution.ID, Signal: contract.SignalClaimed},
 		Tier: step.CapacityType, Count: hop.Asked, InstanceTypes: step.InstanceTypes, Zones: step.Zones,
-		Requests: s.in.Requests, Machines: machines, Purpose: s.in.Purpose,
+		CapacityTypes: s.in.CapacityTypes, Requests: s.in.Requests, Machines: machines, Purpose: s.in.Purpose,
 	})
 }
 
@@ -192,8 +191,8 @@ func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract
 		nodes = append(nodes, contract.NodeInput{
 			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
 			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose, Template: chain.Template,
-			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, LeaveWithin: leaveWithin, Trace: s.in.Trace,
-			Tier: s.in.Tier, Standby: chain.Standby,
+			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, Trace: s.in.Trace,
+			Tier: s.in.Tier, Standby: chain.Standby, Race: s.in.Race,
 		})
 	}
 	s.start(ctx, nodes)
@@ -260,8 +259,4 @@ func (s *scaleUp) waiting(more bool, now time.Time) string {
 		b.WriteString("All machines are here; what is still brought is given back. ")
 	}
 	return strings.TrimSuffix(b.String(), " ")
-}
-
-func standbyTier(ct v1alpha1.CapacityType) bool {
-	return ct == v1alpha1.Hibernated || ct == v1alpha1.Stopped
 }

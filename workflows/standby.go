@@ -32,16 +32,15 @@ type keeper struct {
 	goal  keeping.Goal
 	doing string
 
-	claimed, unclaimed, departs, reported, answered, changed, filled, exhausted, opened, force workflow.ReceiveChannel
+	claimed, unclaimed, reported, answered, proofs, colds, changed, filled, exhausted, opened, force workflow.ReceiveChannel
 
 	reading workflow.Future // of the pool's launches; nil: nothing is read
 
-	claims    []contract.Claim     // to be served
-	departing []contract.Departing // to be judged
-	news      bool                 // something has changed since it was looked at last
-	look      timer
-	forced    bool
-	turns     int
+	claims []contract.Claim // to be served
+	news   bool             // something has changed since it was looked at last
+	look   timer
+	forced bool
+	turns  int
 }
 
 // keepEvery is how often a standby is looked at though nothing was heard: the pool's size moves, and machines grow old.
@@ -60,9 +59,10 @@ func newKeeper(ctx workflow.Context, in contract.StandbyInput) (*keeper, error) 
 	}
 	k.claimed = signal(contract.SignalClaim, "A ScaleUp asks for machines.")
 	k.unclaimed = signal(contract.SignalUnclaim, "A ScaleUp gives machines back that it has no need of.")
-	k.departs = signal(contract.SignalDepart, "A Node asks what becomes of its machine, which leaves the pool.")
 	k.reported = signal(contract.SignalReported, "A Node tells what became of its machine.")
 	k.answered = signal(contract.SignalAnswered, "A Node answers what it was asked.")
+	k.proofs = signal(contract.SignalProven, "A machine that was woken has proven itself, and asks whether it is needed.")
+	k.colds = signal(contract.SignalCold, "A cold machine that races a claim is ready, or has left.")
 	k.changed = signal(contract.SignalPoolChanged, "The pool is new, different or gone.")
 	k.opened = signal(contract.SignalLaunchOpened, "A launch for this standby has begun.")
 	k.filled = signal(contract.SignalLaunchFilled, "A launch for this standby has brought machines.")
@@ -120,6 +120,7 @@ func (k *keeper) drain(tier v1alpha1.CapacityType) {
 func (k *keeper) run(ctx workflow.Context) error {
 	for {
 		k.hear(ctx)
+		k.settle(ctx)
 		now := workflow.Now(ctx)
 		switch {
 		case len(k.claims) > 0:
@@ -130,13 +131,9 @@ func (k *keeper) run(ctx workflow.Context) error {
 			k.keep(ctx)
 			k.turns++
 			continue
-		case len(k.departing) > 0:
-			k.judge(ctx)
-			k.turns++
-			continue
-		case k.idle() && workflow.AllHandlersFinished(ctx):
+		case k.idle() && !k.heard() && workflow.AllHandlersFinished(ctx):
 			return nil
-		case k.full() && k.reading == nil && workflow.AllHandlersFinished(ctx):
+		case k.full() && k.reading == nil && !k.heard() && workflow.AllHandlersFinished(ctx):
 			return workflow.NewContinueAsNewError(ctx, contract.WorkflowStandby, contract.StandbyInput{
 				Cluster: k.in.Cluster, Pool: k.in.Pool, State: &k.state, MaxTurns: k.in.MaxTurns,
 			})
@@ -157,7 +154,7 @@ func (k *keeper) run(ctx workflow.Context) error {
 // next is when it is to be looked at at the latest, though nothing is heard.
 func (k *keeper) next(now time.Time) time.Time {
 	at := now.Add(keepEvery)
-	times := []time.Time{k.state.RetryAt, k.goal.Again}
+	times := []time.Time{k.state.RetryAt, k.goal.Again, k.raceNext(now)}
 	if l := k.state.Launches; l != nil {
 		times = append(times, l.Again)
 	}
@@ -173,7 +170,7 @@ func (k *keeper) next(now time.Time) time.Time {
 func (k *keeper) idle() bool {
 	spec := k.state.Facts.Spec
 	keeps := spec != nil && !k.state.Facts.Gone && (spec.Hibernated > 0 || spec.Stopped > 0 || len(spec.Targets) > 0)
-	return !keeps && k.state.Trouble == "" && len(k.state.Machines) == 0 && len(k.state.Fills) == 0 && len(k.state.Facts.Closed) == 0
+	return !keeps && k.state.Trouble == "" && len(k.state.Machines) == 0 && len(k.state.Fills) == 0 && len(k.state.Races) == 0 && len(k.state.Facts.Closed) == 0
 }
 
 func (k *keeper) full() bool {
@@ -182,7 +179,7 @@ func (k *keeper) full() bool {
 
 func (k *keeper) heard() bool {
 	return slices.ContainsFunc([]workflow.ReceiveChannel{
-		k.claimed, k.unclaimed, k.departs, k.reported, k.answered, k.changed, k.opened, k.filled, k.exhausted, k.force,
+		k.claimed, k.unclaimed, k.reported, k.answered, k.proofs, k.colds, k.changed, k.opened, k.filled, k.exhausted, k.force,
 	}, func(c workflow.ReceiveChannel) bool { return c.Len() > 0 })
 }
 
@@ -206,11 +203,12 @@ func (k *keeper) hear(ctx workflow.Context) {
 			k.news = true
 		}
 	})
+	drain(k.proofs, func(p contract.Proven) { k.proven(ctx, p, now) })
+	drain(k.colds, func(c contract.ColdReport) { k.cold(ctx, c) })
 	drain(k.answered, func(r contract.OperationResult) { k.refused(r, now) })
 	drain(k.unclaimed, func(u contract.Unclaim) { k.unclaim(ctx, u) })
 	k.learnLaunches(ctx, now)
 	drain(k.changed, func(struct{}) { k.news = true })
-	drain(k.departs, func(d contract.Departing) { k.departing = append(k.departing, d) })
 	drain(k.claimed, func(c contract.Claim) { k.claims = append(k.claims, c) })
 	drain(k.force, func(struct{}) { k.forced = true })
 }
@@ -233,6 +231,9 @@ func (k *keeper) view() contract.StandbyView {
 		Hibernated: k.goal.Hibernated.Count, Stopped: k.goal.Stopped.Count,
 		Reasons:         append([]string{"hibernated: " + k.goal.Hibernated.Reason, "stopped: " + k.goal.Stopped.Reason}, k.goal.Problems...),
 		DiskUSDPerMonth: keeping.DiskUSDPerMonth(k.state),
+	}
+	for _, r := range k.state.Races {
+		v.Reasons = append(v.Reasons, raceWords(r))
 	}
 	if trouble := launchesTrouble(k.state.Launches); trouble != "" {
 		v.Reasons = append(v.Reasons, trouble)

@@ -25,12 +25,14 @@ type serving struct {
 	contract.Claim
 	machines []contract.Instance // started, and its own from now on
 	picked   []string            // in this round
+	asks     bool                // its machines ask before they open: others may be ready first
 	reason   string
 	outcomes []contract.Outcome // what EC2 could not start
 }
 
 // serve answers every claim there is: machines are chosen for all of them, the fastest first, and started in one call, which
-// is what the API budget for starts asks for. In place of those that EC2 cannot start others are tried. A claim is answered
+// is what the API budget for starts asks for; where the pool says so, more than were asked for, of which the fastest are
+// kept. In place of those that EC2 cannot start others are tried. A claim is answered
 // as soon as its machines are on their way, with what there is.
 func (k *keeper) serve(ctx workflow.Context) {
 	var open []*serving
@@ -44,12 +46,17 @@ func (k *keeper) serve(ctx workflow.Context) {
 		}
 	}
 	k.claims = nil
-	for range claimRounds {
-		if ids := k.pick(ctx, open); len(ids) == 0 || !k.start(ctx, open, ids) {
+	for round := range claimRounds {
+		ids := k.pick(ctx, open)
+		if round == 0 {
+			ids = append(ids, k.pickMore(ctx, open)...)
+		}
+		if len(ids) == 0 || !k.start(ctx, open, ids) {
 			break
 		}
 	}
 	for _, s := range open {
+		k.borrow(ctx, s)
 		k.answer(ctx, s)
 	}
 	k.news = true
@@ -67,13 +74,48 @@ func (k *keeper) pick(ctx workflow.Context, open []*serving) (ids []string) {
 		if len(s.picked) < lacks.Count && s.reason == "" {
 			s.reason = fmt.Sprintf("the pool's standby has %d %s machines that would do", len(s.machines)+len(s.picked), s.Tier)
 		}
-		for _, id := range s.picked {
-			m := k.find(id)
-			m.Phase, m.Since, m.Claim = contract.StandbyWaking, now, s.Key
-		}
+		k.take(s, s.picked, now)
 		ids = append(ids, s.picked...)
 	}
 	return ids
+}
+
+// pickMore chooses the machines that are woken beyond what the claims ask for, of those that no claim lacks.
+func (k *keeper) pickMore(ctx workflow.Context, open []*serving) (ids []string) {
+	now, spec := workflow.Now(ctx), k.state.Facts.Spec
+	for _, s := range open {
+		s.asks = keeping.Races(spec, s.Count)
+		spare := s.Claim
+		if spare.Count = keeping.Extra(spec, s.Count); spare.Count == 0 {
+			continue
+		}
+		more := keeping.Pick(k.state, spare, now)
+		k.take(s, more, now)
+		s.picked, ids = append(s.picked, more...), append(ids, more...)
+	}
+	return ids
+}
+
+// borrow gives a claim that lacks machines those that are woken beyond what other claims asked for.
+func (k *keeper) borrow(ctx workflow.Context, s *serving) {
+	lacks := s.Claim
+	if lacks.Count -= len(s.machines); lacks.Count <= 0 {
+		return
+	}
+	ids := keeping.Spares(k.state, lacks)
+	k.take(s, ids, workflow.Now(ctx))
+	for _, id := range ids {
+		s.machines = append(s.machines, k.find(id).Instance)
+		s.asks = true // as it does
+	}
+}
+
+// take marks machines as a claim's.
+func (k *keeper) take(s *serving, ids []string, now time.Time) {
+	for _, id := range ids {
+		m := k.find(id)
+		m.Phase, m.Since, m.Claim = contract.StandbyWaking, now, s.Key
+	}
 }
 
 // start starts what was picked, and sends the machines' Nodes on their way. It reports whether another round may help.
@@ -134,8 +176,12 @@ func (k *keeper) wake(ctx workflow.Context, s *serving, m *contract.StandbyMachi
 		pods = s.Machines[n]
 	}
 	instance := m.Instance
+	var ask *contract.Asking
+	if s.asks {
+		ask = &contract.Asking{Standby: k.info.WorkflowExecution.ID, Claim: s.Key}
+	}
 	if !k.tell(ctx, contract.NodeID(k.in.Cluster, instance.ID), contract.SignalResume, contract.Operation{
-		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Pods: pods, Purpose: s.Purpose,
+		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Pods: pods, Ask: ask,
 	}) {
 		k.forget(instance.ID) // no such workflow: what is left of the machine is the sweep's
 		return
@@ -145,7 +191,8 @@ func (k *keeper) wake(ctx workflow.Context, s *serving, m *contract.StandbyMachi
 
 // answer tells a ScaleUp what it gets. One that has ended gets nothing: its machines go back to sleep.
 func (k *keeper) answer(ctx workflow.Context, s *serving) {
-	claimed := contract.Claimed{Key: s.Key, Machines: s.machines, Outcomes: s.outcomes}
+	named := s.machines[:min(len(s.machines), s.Count)]
+	claimed := contract.Claimed{Key: s.Key, Machines: named, Outcomes: s.outcomes}
 	if len(s.machines) < s.Count {
 		claimed.Reason = s.reason
 	}
@@ -154,6 +201,9 @@ func (k *keeper) answer(ctx workflow.Context, s *serving) {
 			k.giveBack(ctx, i.ID, s.Key)
 		}
 		return
+	}
+	if s.asks && len(named) > 0 {
+		k.state.Races = append(k.state.Races, keeping.Begin(k.state.Facts.Spec, s.Claim, named, workflow.Now(ctx)))
 	}
 	k.state.Answers = append(k.state.Answers, claimed)
 	k.state.Answers = k.state.Answers[max(0, len(k.state.Answers)-mostAnswers):]
@@ -172,6 +222,9 @@ func (k *keeper) giveBack(ctx workflow.Context, instance, claim string) {
 	switch m := k.find(instance); {
 	case m != nil && m.Claim == claim:
 		m.Unclaimed = true
+		if r := k.race(claim); r != nil { // nobody else is to be opened for it
+			r.Seats = slices.DeleteFunc(r.Seats, func(s contract.RaceSeat) bool { return s.Named == instance && s.Taken == "" })
+		}
 	case m == nil && slices.ContainsFunc(k.state.Answers, func(a contract.Claimed) bool { return a.Key == claim }):
 		// It is in service already.
 		for _, a := range k.state.Answers {

@@ -97,12 +97,19 @@ func (k *keeper) launch(ctx workflow.Context, tier v1alpha1.CapacityType, n int)
 }
 
 func (k *keeper) launchOpened(ev contract.LaunchEvent) {
+	if ev.Race != "" {
+		return // it is known
+	}
 	if !slices.ContainsFunc(k.state.Fills, func(f contract.StandbyFill) bool { return f.ScaleUp == ev.ScaleUp }) && ev.Open > 0 {
 		k.state.Fills = append(k.state.Fills, contract.StandbyFill{ScaleUp: ev.ScaleUp, Tier: ev.Tier, Open: ev.Open})
 	}
 }
 
 func (k *keeper) launchFilled(ev contract.LaunchEvent, now time.Time) {
+	if ev.Race != "" {
+		k.raced(ev)
+		return
+	}
 	for _, i := range ev.Instances {
 		if k.find(i.ID) == nil {
 			k.state.Machines = append(k.state.Machines, contract.StandbyMachine{Instance: i, Tier: ev.Tier, Phase: contract.StandbyMaking, Since: now})
@@ -117,6 +124,10 @@ func (k *keeper) launchFilled(ev contract.LaunchEvent, now time.Time) {
 }
 
 func (k *keeper) launchExhausted(ev contract.LaunchEvent, now time.Time) {
+	if ev.Race != "" {
+		k.raced(ev)
+		return
+	}
 	k.state.Fills = slices.DeleteFunc(k.state.Fills, func(f contract.StandbyFill) bool { return f.ScaleUp == ev.ScaleUp })
 	k.fail(now, fmt.Sprintf("launch %s is not filled: %s", ev.ScaleUp, ev.Reason))
 }
@@ -140,6 +151,11 @@ func (k *keeper) report(ctx workflow.Context, r contract.StandbyReport, now time
 			m.Phase, m.Since, m.Claim, m.Took = contract.StandbyMaking, now, "", r.Took
 			k.freeze(ctx, *m)
 			return
+		}
+		if m != nil {
+			if race := k.race(m.Claim); race != nil {
+				k.seated(ctx, race, r.Instance.ID)
+			}
 		}
 		k.forget(r.Instance.ID)
 		return

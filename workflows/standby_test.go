@@ -23,11 +23,16 @@ type pooled struct {
 	sent     []string // workflow signal
 	answers  []contract.Claimed
 	resumed  []contract.Operation
-	fates    []contract.Fate
 	noTaker  bool // of claimed: the ScaleUp has ended
 	sleepers int  // machines 1 to so many are frozen from the start
 
 	zones map[int]string // of those that are not where the others are
+
+	words []struct { // to machines that ask
+		to    string
+		order contract.OpenOrder
+	}
+	gone []string // of what a Provisioner counts on
 
 	history func(contract.LaunchHistoryInput) (contract.LaunchHistory, error)
 	asks    []contract.LaunchHistoryInput
@@ -66,8 +71,13 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 					return fmt.Errorf("no such workflow")
 				}
 				p.answers = append(p.answers, v)
-			case contract.Fate:
-				p.fates = append(p.fates, v)
+			case contract.OpenOrder:
+				p.words = append(p.words, struct {
+					to    string
+					order contract.OpenOrder
+				}{id, v})
+			case contract.Gone:
+				p.gone = append(p.gone, v.Instance)
 			case contract.Operation:
 				switch signal {
 				case contract.SignalResume:

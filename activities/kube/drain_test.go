@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,11 @@ type evictor struct {
 	w       *world
 	answers map[string][]error
 	evicted []string
+	calls   atomic.Int64
 }
+
+// asked is how many evictions were asked for.
+func (e *evictor) asked() int { return int(e.calls.Load()) }
 
 func (w *world) evictor(answers map[string][]error) *evictor {
 	e := &evictor{w: w, answers: answers}
@@ -39,6 +44,7 @@ func (w *world) evictor(answers map[string][]error) *evictor {
 		if action.GetSubresource() != "eviction" {
 			return false, nil, nil
 		}
+		e.calls.Add(1)
 		eviction := action.(clienttesting.CreateAction).GetObject().(*policyv1.Eviction)
 		if left := e.answers[eviction.Name]; len(left) > 0 {
 			e.answers[eviction.Name] = left[1:]

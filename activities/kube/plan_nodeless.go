@@ -4,10 +4,24 @@ import (
 	"context"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/planner"
 )
+
+// standbys answers what a pool's Standby keeps, by the id of its workflow.
+type standbys func(ctx context.Context, workflow string) (contract.StandbyView, error)
+
+// askStandby asks with the client of the worker that runs the activity.
+func askStandby(ctx context.Context, workflow string) (view contract.StandbyView, err error) {
+	value, err := activity.GetClient(ctx).QueryWorkflow(ctx, workflow, "", contract.QueryStandby)
+	if err != nil {
+		return view, err
+	}
+	return view, value.Get(&view)
+}
 
 // nodelessTimeout bounds what a plan waits for a pool's Standby. It answers from memory, in milliseconds.
 const nodelessTimeout = 500 * time.Millisecond
@@ -27,7 +41,8 @@ func (a *Activities) addNodeless(ctx context.Context, c *Cluster, p *planned) {
 		return
 	}
 	for _, m := range view.Machines {
-		if _, told := c.NodeOfInstance(m.Instance.ID); told || m.Phase != contract.StandbyFrozen || m.Tier != v1alpha1.Stopped {
+		_, told := c.NodeOfInstance(m.Instance.ID)
+		if told || m.Phase != contract.StandbyFrozen || m.Tier != v1alpha1.Stopped {
 			continue
 		}
 		p.Standby = append(p.Standby, planner.Standby{Tier: m.Tier, InstanceType: m.Instance.InstanceType, Zone: m.Instance.Zone})

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"go.temporal.io/sdk/temporal"
 	corev1 "k8s.io/api/core/v1"
 
 	"floe.dev/floe/api/contract"
@@ -52,6 +53,11 @@ func (a *Activities) Register(ctx context.Context, in contract.RegisterInput) (c
 		}
 		return registration(node, pool.NodePool, labels, in), nil
 	})
+	if in.NotUID != "" && Gone(err) {
+		// It boots still: asked again and again, and no trouble.
+		return contract.RegisterResult{}, temporal.NewApplicationErrorWithOptions(words(err), contract.ErrNodeNotFound,
+			temporal.ApplicationErrorOptions{Category: temporal.ApplicationErrorCategoryBenign})
+	}
 	if err != nil {
 		return contract.RegisterResult{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -33,14 +34,16 @@ func lease(node string, at time.Time) *coordinationv1.Lease {
 
 func TestFreezeAndOpen(t *testing.T) {
 	leaving := func(n *corev1.Node) {
-		n.Labels, n.Annotations = map[string]string{"keep": "me"}, map[string]string{"other": "owner"}
+		n.Labels = map[string]string{"keep": "me"}
 		n.Spec.Taints = []corev1.Taint{{Key: "app", Effect: corev1.TaintEffectNoSchedule}, {Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}}
 	}
-	w := newWorld(t, testNode("n1", "i-1", leaving), testPod("daemon", on("n1"), owned("DaemonSet")), testPod("late", on("n1")), testPod("other", on("n2")))
+	pulls := testPod("pulls", on("n1"))
+	pulls.Labels = map[string]string{v1alpha1.LabelPrefetch: "uid-n1"}
+	w := newWorld(t, testNode("n1", "i-1", leaving), testPod("daemon", on("n1"), owned("DaemonSet")), testPod("late", on("n1")), testPod("other", on("n2")), pulls)
 	in := contract.FreezeInput{Cluster: "demo", Node: "n1", UID: "uid-n1", Tier: v1alpha1.Hibernated}
 	result, err := w.Freeze(t.Context(), in)
 	require.NoError(t, err)
-	require.Equal(t, []string{"default/late"}, result.Pods, "a workload pod is left, a daemon's is none")
+	require.Equal(t, []string{"default/late"}, result.Pods, "a workload pod is left; a daemon's is none, nor one that pulls images")
 	node := w.nodeNow(t, "n1")
 	require.True(t, node.Spec.Unschedulable)
 	require.Equal(t, []string{"app:NoSchedule", "floe.dev/standby:NoSchedule"}, taintWords(node.Spec.Taints))
@@ -57,11 +60,6 @@ func TestFreezeAndOpen(t *testing.T) {
 	require.False(t, node.Spec.Unschedulable)
 	require.Equal(t, []string{"app:NoSchedule"}, taintWords(node.Spec.Taints))
 	require.Equal(t, map[string]string{"keep": "me"}, node.Labels)
-	require.Equal(t, map[string]string{"other": "owner"}, node.Annotations, "nothing was resumed")
-	resumed := contract.OpenNodeInput{Cluster: "demo", Node: "n1", UID: "uid-n1", Resumed: time.Date(2026, 3, 1, 12, 0, 0, 1, time.UTC), Purpose: contract.PurposeDemand}
-	require.NoError(t, w.OpenNode(t.Context(), resumed))
-	require.Equal(t, map[string]string{"other": "owner", v1alpha1.AnnotationResumed: "2026-03-01T12:00:00Z", v1alpha1.AnnotationPurpose: "demand"},
-		w.nodeNow(t, "n1").Annotations)
 
 	in.UID = "another"
 	_, err = w.Freeze(t.Context(), in)
@@ -208,6 +206,9 @@ func TestRegisterAnew(t *testing.T) {
 	_, err := w.Register(t.Context(), in)
 	requireType(t, err, contract.ErrNodeNotFound, true)
 	require.Empty(t, w.writes())
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.Equal(t, temporal.ApplicationErrorCategoryBenign, app.Category(), "a machine that boots still is no trouble")
 	in.NotUID = "uid-old"
 	result, err := w.Register(t.Context(), in)
 	require.NoError(t, err)

@@ -43,7 +43,7 @@ func TestScaleUpInputValidate(t *testing.T) {
 		"cluster: missing; name the cluster\n"+
 			"pool: \"a/b\" holds a slash or a blank; it is the plain name\n"+
 			"count: 1001 is out of range; ask for 1 to 1000 machines\n"+
-			"purpose: \"fun\" is unknown; leave it out, or use demand, hand, standby, return or replace")
+			"purpose: \"fun\" is unknown; leave it out, or use demand, hand, standby, return, replace or race")
 }
 
 func TestAnswers(t *testing.T) {
@@ -53,4 +53,13 @@ func TestAnswers(t *testing.T) {
 	require.Equal(t, "no answer yet", Answers(Hop{}))
 	require.Equal(t, "2 handed over", Answers(Hop{Note: "2 handed over"}))
 	require.Equal(t, "no", Answers(Hop{Error: "no", Outcomes: []Outcome{{Answer: AnswerICE}}}))
+}
+
+func TestImageKeys(t *testing.T) {
+	require.Equal(t, "0123456789ab", ImageKey("registry.example/web@sha256:0123456789abcdef"))
+	require.Len(t, ImageKey("registry.example/web:1"), 12)
+	require.NotEqual(t, ImageKey("registry.example/web:1"), ImageKey("registry.example/web:2"))
+	require.Len(t, ImageKey("web@sha256:short"), 12, "what is no digest is a name")
+	var none *Prefetched
+	require.Empty(t, none.Tried())
 }

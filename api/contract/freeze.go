@@ -37,6 +37,8 @@ type Frozen struct {
 	Woke  time.Time `json:"woke,omitzero"`
 	// Took is how long the last wake took, from the start's being asked for to the proof.
 	Took time.Duration `json:"took,omitempty"`
+	// Closed says that it is awake and has proven itself, but was never opened to pods: it is to sleep again.
+	Closed bool `json:"closed,omitempty"`
 	// Last are the Node's words before it fell silent.
 	Last LastWords `json:"last,omitzero"`
 	// Prefetched is what was pulled onto it before its last freeze; nil where its pool prefetched nothing then.
@@ -117,10 +119,10 @@ type ResumeInput struct {
 	// Within is how long after the start the machine may take to prove itself.
 	Within time.Duration `json:"within"`
 	Last   LastWords     `json:"last"`
-	// Purpose of the launch that it was claimed for; empty where a person resumes it.
-	Purpose Purpose `json:"purpose,omitempty"`
 	// Pods (namespace/name) to nominate to the Node when it is opened.
 	Pods []string `json:"pods,omitempty"`
+	// Ask says who is to be asked before the Node is opened; nil: nobody.
+	Ask *Asking `json:"ask,omitempty"`
 	// Rejoin is set where the Node was deleted while the machine slept: it registers another, which is given its labels
 	// and taints before the machine is proven.
 	Rejoin *Rejoin `json:"rejoin,omitempty"`
@@ -141,6 +143,7 @@ const (
 	ResumeInService  ResumeOutcome = "in-service"  // proven, and open to pods
 	ResumeNoCapacity ResumeOutcome = "no-capacity" // EC2 cannot start it now: it is frozen still
 	ResumeFailed     ResumeOutcome = "failed"      // it did not prove itself, and is given no pods
+	ResumeStoodDown  ResumeOutcome = "stood-down"  // proven, closed still, and to sleep again: others were ready first
 )
 
 // ResumeResult says how it went.
@@ -302,10 +305,6 @@ type OpenNodeInput struct {
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
 	UID     string `json:"uid,omitempty"`
-	// Resumed is when its machine was started, and Purpose what it was claimed for: the Node tells of both, for whoever
-	// judges later whether it may leave. What is zero is left as it is.
-	Resumed time.Time `json:"resumed,omitzero"`
-	Purpose Purpose   `json:"purpose,omitempty"`
 	// Pods (namespace/name) to nominate to it first.
 	Pods []string `json:"pods,omitempty"`
 }

@@ -27,6 +27,8 @@ type StandbyState struct {
 	Drained []v1alpha1.CapacityType `json:"drained,omitempty"`
 	// Answers are the last claims' answers, so that one that comes again is answered alike.
 	Answers []Claimed `json:"answers,omitempty"`
+	// Races are the claims that are not settled yet: see StandbyRace.
+	Races []StandbyRace `json:"races,omitempty"`
 	// Facts are what the cluster said of the pool last.
 	Facts StandbyFacts `json:"facts,omitzero"`
 	// Failures in a row of making machines ready; RetryAt is when the next is made.

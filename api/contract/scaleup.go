@@ -19,6 +19,8 @@ const (
 	PurposeReturn  Purpose = "return"
 	// PurposeReplace is for a machine in the place of one that is to leave: expired, drifted, unsound or too dear.
 	PurposeReplace Purpose = "replace"
+	// PurposeRace is for a machine that races one that is being woken: whichever is ready first is kept.
+	PurposeRace Purpose = "race"
 )
 
 // ScaleUpInput starts a ScaleUp. By hand, cluster, pool and count are enough.
@@ -46,6 +48,8 @@ type ScaleUpInput struct {
 	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
 	// Trace is the W3C traceparent of the demand.
 	Trace string `json:"trace,omitempty"`
+	// Race, of the purpose race, is the key of the claim whose machines it races. What comes of it is told the pool's Standby.
+	Race string `json:"race,omitempty"`
 	// Drought says that the pool's last launch found no capacity: the chain then says what would help.
 	Drought bool `json:"drought,omitempty"`
 }
@@ -220,8 +224,10 @@ type LaunchEvent struct {
 	CapacityTypes []v1alpha1.CapacityType `json:"capacityTypes,omitempty"`
 	Instances     []Instance              `json:"instances,omitempty"`
 	// Tier of a launch for standby; such events go to the pool's Standby.
-	Tier   v1alpha1.CapacityType `json:"tier,omitempty"`
-	Reason string                `json:"reason,omitempty"`
+	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
+	// Race is the launch's; such events go to the pool's Standby too.
+	Race   string `json:"race,omitempty"`
+	Reason string `json:"reason,omitempty"`
 	// FreeAt is when the first of the offerings that the chain left out is worth a try again, and Help what would give it
 	// more: see Step and Chain. Of launch-exhausted.
 	FreeAt time.Time `json:"freeAt,omitzero"`

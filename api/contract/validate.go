@@ -29,9 +29,9 @@ func (in ScaleUpInput) Validate() error {
 		errs = append(errs, fmt.Errorf("count: %d is out of range; ask for 1 to %d machines", in.Count, MaxCount))
 	}
 	switch in.Purpose {
-	case "", PurposeDemand, PurposeHand, PurposeStandby, PurposeReturn, PurposeReplace:
+	case "", PurposeDemand, PurposeHand, PurposeStandby, PurposeReturn, PurposeReplace, PurposeRace:
 	default:
-		errs = append(errs, fmt.Errorf("purpose: %q is unknown; leave it out, or use demand, hand, standby, return or replace", in.Purpose))
+		errs = append(errs, fmt.Errorf("purpose: %q is unknown; leave it out, or use demand, hand, standby, return, replace or race", in.Purpose))
 	}
 	switch in.Tier {
 	case "", v1alpha1.Hibernated, v1alpha1.Stopped:

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // NodePool says what machines may be bought for which pods, and how they leave.
@@ -276,6 +277,22 @@ type Standby struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	RenewAtOnce int32 `json:"renewAtOnce,omitempty"`
+	// OverResume is how many machines more than it asks for are woken for a claim: a number, or a percentage of the claim,
+	// rounded up. Those that prove themselves first are kept, and the others go back to sleep, never opened to pods. 0
+	// unless given.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:Pattern=`^(100|[0-9]{1,2})%$`
+	// +kubebuilder:validation:XValidation:rule="type(self) != int || (int(self) >= 0 && int(self) <= 1000)",message="want a number from 0 to 1000, or a percentage of the claim, such as 20%"
+	OverResume *intstr.IntOrString `json:"overResume,omitempty"`
+	// RaceAfter is how long after a claim's start its machines may be unproven before a cold launch races them: for each that
+	// is, a machine is bought by the pool's other steps. Whichever is ready first is kept; a frozen one that loses goes back
+	// to sleep, a cold one is given back. 0s races at once. Empty: no race.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	RaceAfter *metav1.Duration `json:"raceAfter,omitempty"`
 	// MaxDiskUSDPerMonth bounds what the root volumes of standby machines may cost a month, at gp3's price of 0.08 USD for
 	// each GiB. Beyond it no machine is made ready, whatever the targets say. Empty: no bound.
 	// +optional

@@ -2,9 +2,11 @@ package v1alpha1
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -48,10 +50,23 @@ func validateStandby(spec *NodePoolSpec, path *field.Path) (errs field.ErrorList
 	}
 	errs = append(errs, validateResources(s.Requests, path.Child("requests"))...)
 	errs = append(errs, validateStandbyTimes(s, path)...)
+	if over := s.OverResume; over != nil && !validOverResume(over) {
+		errs = append(errs, field.Invalid(path.Child("overResume"), over.String(), "want a number from 0 to 1000, or a percentage of the claim from 0% to 100%, such as 20%"))
+	}
 	if most := s.MaxDiskUSDPerMonth; most != nil && most.Sign() < 0 {
 		errs = append(errs, field.Invalid(path.Child("maxDiskUSDPerMonth"), most.String(), "want zero or more, or leave it out for no bound"))
 	}
 	return append(errs, validatePrefetch(s.Prefetch, path.Child("prefetch"))...)
+}
+
+// percentage is what overResume may be as a word.
+var percentage = regexp.MustCompile(`^(100|[0-9]{1,2})%$`)
+
+func validOverResume(over *intstr.IntOrString) bool {
+	if over.Type == intstr.String {
+		return percentage.MatchString(over.StrVal)
+	}
+	return over.IntVal >= 0 && over.IntVal <= maxKept
 }
 
 func validateStandbyTimes(s *Standby, path *field.Path) (errs field.ErrorList) {
@@ -63,6 +78,9 @@ func validateStandbyTimes(s *Standby, path *field.Path) (errs field.ErrorList) {
 	}
 	if d := s.RenewAfter; d != nil && (d.Duration <= 0 || d.Duration > maxRenewAfter) {
 		errs = append(errs, field.Invalid(path.Child("renewAfter"), d.Duration.String(), "want more than zero and at most 59 days (1416h): EC2 keeps no hibernated machine beyond 60"))
+	}
+	if d := s.RaceAfter; d != nil && d.Duration < 0 {
+		errs = append(errs, field.Invalid(path.Child("raceAfter"), d.Duration.String(), "want zero or more, such as 30s, or leave it out for no race"))
 	}
 	if s.RenewAtOnce < 0 || s.RenewAtOnce > maxRenewAtOnce {
 		errs = append(errs, field.Invalid(path.Child("renewAtOnce"), s.RenewAtOnce, "want 1 to 100"))

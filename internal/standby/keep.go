@@ -47,7 +47,7 @@ func Keep(s contract.StandbyState, goal Goal, now time.Time) Moves {
 		if empties {
 			want = 0
 		}
-		count, asleep, frozen := 0, 0, []contract.StandbyMachine{}
+		count, asleep, frozen := returning(s, tier), 0, []contract.StandbyMachine{}
 		for _, f := range s.Fills {
 			if f.Tier == tier {
 				count += f.Open
@@ -157,8 +157,7 @@ func rulesOf(f contract.StandbyFacts) RenewalRules {
 func Pick(s contract.StandbyState, claim contract.Claim, now time.Time) (ids []string) {
 	var free []contract.StandbyMachine
 	for _, m := range s.Machines {
-		if m.Phase == contract.StandbyFrozen && m.Tier == claim.Tier && !now.Before(m.NotBefore) &&
-			among(claim.InstanceTypes, m.Instance.InstanceType) && among(claim.Zones, m.Instance.Zone) {
+		if m.Phase == contract.StandbyFrozen && !now.Before(m.NotBefore) && does(m, claim) {
 			free = append(free, m)
 		}
 	}
@@ -169,6 +168,11 @@ func Pick(s contract.StandbyState, claim contract.Claim, now time.Time) (ids []s
 		ids = append(ids, m.Instance.ID)
 	}
 	return ids
+}
+
+// does reports whether a machine is what a claim asks for.
+func does(m contract.StandbyMachine, claim contract.Claim) bool {
+	return m.Tier == claim.Tier && among(claim.InstanceTypes, m.Instance.InstanceType) && among(claim.Zones, m.Instance.Zone)
 }
 
 func among(allowed []string, value string) bool {
