@@ -358,9 +358,9 @@ func (r *run) brought(launch *planner.Launch, name string, random *rand.Rand) *c
 	}
 	o := may[random.IntN(len(may))]
 	node := r.machine(np, c.Type, o.Zone, o.CapacityType, name)
-	like := slices.DeleteFunc(slices.Clone(r.Nodes), func(n standing) bool { return n.Pool != np.Name || n.Type != typ })
+	like := slices.DeleteFunc(slices.Clone(r.Nodes), func(n standing) bool { return n.Pool != np.Name || n.Type != typ || len(n.Startup) > 0 })
 	for i := range like {
-		// What every node of the type has besides, this one has too.
+		// What every node of the type that has started has besides, this one has too.
 		if amount, ok := like[i].Extra[extended]; ok && !slices.ContainsFunc(like, func(n standing) bool { return len(n.Extra) == 0 }) {
 			node.Status.Allocatable[extended] = amount
 		}
