@@ -109,16 +109,27 @@ func TestStopsThatAreRefused(t *testing.T) {
 
 // Within 30 s of a resume EC2 takes a hibernation and does nothing: the wait for it ends, and says so.
 func TestAwaitedStateThatDoesNotCome(t *testing.T) {
-	b := newBed(t, "", hibernating(cloud.HibernationRules{}))
+	b := newBed(t, "", hibernating(cloud.HibernationRules{Quiet: time.Hour}))
 	launched, err := b.launch(standbyInput("token", 1, 0, v1alpha1.Hibernated))
 	require.NoError(t, err)
 	id := launched.Instances[0].ID
 	b.awaitState(id, "running")
-	seen, err := b.AwaitState(t.Context(), contract.AwaitStateInput{
-		InstanceInput: contract.InstanceInput{Account: testAccount, Instance: id}, States: []string{"stopped"}, Leaves: "running", Within: time.Millisecond,
-	})
+	freeze := func() contract.InstanceResult {
+		t.Helper()
+		r, err := b.Stop(t.Context(), b.stopInput(id, true))
+		require.NoError(t, err)
+		require.Equal(t, contract.StopAccepted, r.Answer)
+		seen, err := b.AwaitState(t.Context(), contract.AwaitStateInput{
+			InstanceInput: contract.InstanceInput{Account: testAccount, Instance: id}, States: []string{"stopped"}, Leaves: "running", Within: time.Millisecond,
+		})
+		require.NoError(t, err)
+		return seen
+	}
+	require.Equal(t, "stopped", freeze().State)
+	_, err = b.Start(t.Context(), contract.StartInput{Account: testAccount, Instances: []string{id}})
 	require.NoError(t, err)
-	require.Equal(t, "running", seen.State)
+	b.awaitState(id, "running")
+	require.Equal(t, "running", freeze().State, "it was woken a moment ago")
 	_, err = b.AwaitState(t.Context(), contract.AwaitStateInput{InstanceInput: contract.InstanceInput{Account: testAccount, Instance: id}})
 	require.Equal(t, contract.ErrInvalidInput, typeOf(t, err))
 }
