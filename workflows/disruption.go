@@ -46,6 +46,8 @@ const (
 	goneFor = 10 * time.Minute
 	// mostUntold is how many events wait for the store.
 	mostUntold = 200
+	// mostDeparted is how many of those that have left are told of.
+	mostDeparted = 20
 )
 
 func newDisruptor(ctx workflow.Context, in contract.DisruptionInput) (*disruptor, error) {
@@ -136,7 +138,9 @@ func (d *disruptor) ended(now time.Time, r contract.OperationResult) {
 	}
 	d.state.Ended++
 	delete(d.state.NotBefore, l.Instance)
-	d.tell(now, "left", l.Instance, l.Request, fmt.Sprintf("%s has left (%s): %s.", l.Node, l.Reason, l.Words))
+	d.state.Departed = append(d.state.Departed, contract.Departed{Node: l.Node, Pool: l.Pool, Reason: l.Reason, At: now, Fate: r.Message})
+	d.state.Departed = d.state.Departed[max(0, len(d.state.Departed)-mostDeparted):]
+	d.tell(now, "left", l.Instance, l.Request, fmt.Sprintf("%s has left (%s): %s; %s.", l.Node, l.Reason, l.Words, r.Message))
 }
 
 // postpone leaves a node alone for a while, longer with each try and spread over the nodes.
@@ -203,11 +207,13 @@ func (d *disruptor) grant(ctx workflow.Context, grants []contract.Grant) {
 		d.state.Grants++
 		l := contract.Leaving{
 			Request:  contract.GrantID(d.in.Cluster, d.info.FirstRunID, d.state.Grants),
-			Instance: g.Instance, Node: g.Node, Pool: g.Pool, Reason: g.Reason, Words: g.Words, Since: now,
+			Instance: g.Instance, Node: g.Node, Pool: g.Pool, Reason: g.Reason, Words: g.Words, Since: now, Fate: g.Fate,
+		}
+		if g.Keep {
+			l.Fate = "its pool's standby is asked"
 		}
 		if len(g.Launches) == 0 {
-			asked[i] = workflow.SignalExternalWorkflow(ctx, contract.NodeID(d.in.Cluster, g.Instance), "", contract.SignalTerminate, leave(g, l.Request,
-				contract.DisruptionID(d.in.Cluster)))
+			asked[i] = leave(ctx, d.in.Cluster, g, l.Request, contract.DisruptionID(d.in.Cluster))
 		} else {
 			l.Workflow = contract.ReplaceID(g.Reason, d.in.Cluster, g.Instance, d.state.Grants)
 			asked[i] = startReplacement(ctx, d.in.Cluster, g, l)
@@ -223,12 +229,16 @@ func (d *disruptor) grant(ctx workflow.Context, grants []contract.Grant) {
 	}
 }
 
-// leave is the operation that lets a node go.
-func leave(g contract.Grant, request, replyTo string) contract.Operation {
-	return contract.Operation{
-		Request: request, Reason: string(g.Reason) + ": " + g.Words, By: "floe",
-		ReplyTo: &contract.ReplyTo{WorkflowID: replyTo, Signal: contract.SignalLeft},
+// leave asks a node to go: into its pool's standby where that may be, else away.
+func leave(ctx workflow.Context, cluster string, g contract.Grant, request, replyTo string) workflow.Future {
+	signal := contract.SignalTerminate
+	if g.Keep {
+		signal = contract.SignalLeave
 	}
+	return workflow.SignalExternalWorkflow(ctx, contract.NodeID(cluster, g.Instance), "", signal, contract.Operation{
+		Request: request, Reason: string(g.Reason) + ": " + g.Words, By: "floe", Fate: g.Fate,
+		ReplyTo: &contract.ReplyTo{WorkflowID: replyTo, Signal: contract.SignalLeft},
+	})
 }
 
 // tell keeps an event for the store.

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -17,13 +18,19 @@ func disruptionDetails(v contract.DisruptionView) string {
 	}
 	sayf(&b, "\n\n%d nodes were let go of %d that were to leave.", v.Ended, v.Grants)
 	if len(v.Leaving) > 0 {
-		b.WriteString("\n\n| leaves | pool | reason | since | by |\n|---|---|---|---|---|\n")
+		b.WriteString("\n\n| leaves | pool | reason | since | by | its machine |\n|---|---|---|---|---|---|\n")
 		for _, l := range v.Leaving[:min(most, len(v.Leaving))] {
 			by := l.Workflow
 			if by == "" {
 				by = contract.NodeID(v.Cluster, l.Instance)
 			}
-			sayf(&b, "| %s | %s | %s: %s | %s | `%s` |\n", l.Node, l.Pool, l.Reason, l.Words, l.Since.UTC().Format(time.RFC3339), by)
+			sayf(&b, "| %s | %s | %s: %s | %s | `%s` | %s |\n", l.Node, l.Pool, l.Reason, l.Words, l.Since.UTC().Format(time.RFC3339), by, l.Fate)
+		}
+	}
+	if len(v.Departed) > 0 {
+		b.WriteString("\n\n| left | pool | reason | at | its machine |\n|---|---|---|---|---|\n")
+		for _, g := range slices.Backward(v.Departed) {
+			sayf(&b, "| %s | %s | %s | %s | %s |\n", g.Node, g.Pool, g.Reason, g.At.UTC().Format(time.RFC3339), g.Fate)
 		}
 	}
 	if v.RefusedCount > 0 {

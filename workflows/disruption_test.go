@@ -83,7 +83,7 @@ func (l *leaving) took(id, signal string, arg any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.signals = append(l.signals, id+" "+signal)
-	if op, ok := arg.(contract.Operation); ok && signal == contract.SignalTerminate {
+	if op, ok := arg.(contract.Operation); ok && (signal == contract.SignalTerminate || signal == contract.SignalLeave) {
 		l.asked[id] = op
 	}
 }
@@ -187,6 +187,41 @@ func TestDisruptionAcrossContinueAsNew(t *testing.T) {
 		require.Contains(t, disruptionDetails(end), "| pdb | p | expired | for the ")
 		require.LessOrEqual(t, len(l.looks), 14, "every minute, and on news")
 	})
+}
+
+// A node whose machine its standby may want is asked to leave its pool, any other to terminate; what became of each is told.
+func TestDisruptionTellsWhatBecomesOfMachines(t *testing.T) {
+	w, l := newWorld(t), newLeaving()
+	l.disrupt = func(in contract.DisruptInput) (contract.DisruptResult, error) {
+		r := contract.DisruptResult{Next: time.Minute}
+		if len(l.looks) == 1 {
+			r.Grants = []contract.Grant{
+				{Instance: "i-1", Node: "one", Pool: "p", Reason: "empty", Words: "it is empty", Keep: true},
+				{Instance: "i-2", Node: "two", Pool: "p", Reason: "empty", Words: "it is empty", Fate: "terminated: a spot machine"},
+			}
+		}
+		return r, nil
+	}
+	env := w.env()
+	l.prepare(env)
+	env.RegisterDelayedCallback(func() {
+		require.ElementsMatch(t, []string{"node/demo/i-1 leave", "node/demo/i-2 terminate"}, l.signals)
+		require.Equal(t, "terminated: a spot machine", l.asked["node/demo/i-2"].Fate)
+		v := disruptionView(t, env)
+		require.Equal(t, "its pool's standby is asked", v.Leaving[0].Fate)
+		require.Equal(t, "terminated: a spot machine", v.Leaving[1].Fate)
+		env.SignalWorkflow(contract.SignalLeft, contract.OperationResult{Request: v.Leaving[0].Request, Accepted: true, Message: "hibernated: the tier has 0 of 1"})
+	}, 10*time.Second)
+	env.RegisterDelayedCallback(func() {
+		v := disruptionView(t, env)
+		require.Len(t, v.Departed, 1)
+		require.Equal(t, "hibernated: the tier has 0 of 1", v.Departed[0].Fate)
+		require.Contains(t, disruptionDetails(v), "| hibernated: the tier has 0 of 1 |")
+		require.Contains(t, disruptionDetails(v), "| terminated: a spot machine |")
+		require.Contains(t, l.recorded[len(l.recorded)-1].Message, "one has left (empty): it is empty; hibernated: the tier has 0 of 1.")
+	}, 5*time.Minute)
+	env.RegisterDelayedCallback(env.CancelWorkflow, 6*time.Minute)
+	env.ExecuteWorkflow(contract.WorkflowDisruption, contract.DisruptionInput{Cluster: "demo"})
 }
 
 func TestDisruptionBacksOffWhileNothingAnswers(t *testing.T) {

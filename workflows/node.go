@@ -32,6 +32,7 @@ type node struct {
 
 	observed, reclaims, force workflow.ReceiveChannel
 	reports                   workflow.ReceiveChannel // asked for
+	fates                     workflow.ReceiveChannel // of the machine, by its pool's Standby
 	asked                     []askedBySignal
 
 	forced bool
@@ -62,6 +63,9 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 	if in.RegistrationTimeout <= 0 {
 		in.RegistrationTimeout = registrationDefault
 	}
+	if in.Tier == v1alpha1.Hibernated {
+		in.Instance.Hibernatable = true // also where it was launched before that was written down
+	}
 	n := &node{in: in, info: workflow.GetInfo(ctx), look: timer{summary: "look again, in case a signal was missed"}}
 	if in.State != nil {
 		n.state = *in.State
@@ -89,6 +93,7 @@ func newNode(ctx workflow.Context, in contract.NodeInput) (*node, error) {
 		n.asked = append(n.asked, askedBySignal{o.kind, signal(o.kind, o.description+": "+o.payload)})
 	}
 	n.reports = signal(contract.SignalReport, "The pool's Standby asks what became of the machine.")
+	n.fates = signal(contract.SignalFate, "The pool's Standby says what becomes of the machine, which leaves the pool.")
 	n.force = signal(contract.SignalForceContinueAsNew, "Continue as new at the next chance; the operator's lever.")
 	return n, n.handlers(ctx)
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -34,7 +35,7 @@ func (n *node) leave(ctx workflow.Context, step lifecycle.Step) (*contract.NodeV
 	}))
 	n.report(ctx, contract.ReportGone)
 	n.tellRace(ctx, false)
-	n.reply(ctx, op, true, "terminated")
+	n.reply(ctx, op, true, cmp.Or(op.Fate, "terminated"))
 	n.save(ctx)
 	n.describe(ctx)
 	for _, signal := range n.told {

@@ -24,6 +24,7 @@ var operations = []operation{
 	{contract.SignalDrain, "Empty the node and keep it cordoned", `{"request": "…", "reason": "…", "force": false}`},
 	{contract.SignalHibernate, "Empty the node, freeze its machine and put it into the pool's standby", `{"request": "…", "reason": "…", "tier": "hibernated"}`},
 	{contract.SignalResume, "Wake the frozen machine, have it prove itself, and open it to pods", `{"request": "…", "reason": "…"}`},
+	{contract.SignalLeave, "Leave the pool: into its standby where the machine is worth keeping, else as terminate does", `{"request": "…", "reason": "…"}`},
 	{contract.SignalTerminate, "Drain, then terminate", `{"request": "…", "reason": "…", "force": false}`},
 }
 
@@ -44,13 +45,13 @@ func (n *node) refuses(ctx workflow.Context, kind string, op contract.Operation)
 	case kind == contract.UpdateRelease:
 		return nil
 	case n.leaving():
-		if kind == contract.UpdateTerminate {
+		if kind == contract.UpdateTerminate || kind == contract.UpdateLeave {
 			return nil // it leaves already
 		}
 		return busy("the node leaves already: %s", n.state.Reason)
 	case kind == contract.UpdateHold && op.For.Duration < 0:
 		return temporal.NewApplicationError(fmt.Sprintf("for: %s is in the past; give a duration such as 4h, or leave it out", op.For.Duration), contract.ErrInvalidInput)
-	case kind == contract.UpdateHold && now != nil && now.Kind == contract.SignalTerminate:
+	case kind == contract.UpdateHold && now != nil && (now.Kind == contract.SignalTerminate || now.Kind == contract.SignalLeave || now.Leaves):
 		return busy("the node is about to leave: %s", now.Reason)
 	case kind == contract.UpdateHold:
 		return nil
@@ -99,6 +100,9 @@ func (n *node) accept(ctx workflow.Context, kind string, op contract.Operation) 
 		}
 		op.Kind = kind
 		n.state.Operation = &op
+		if op.Fate != "" {
+			n.remember(fmt.Sprintf("Leaves its pool (%s): %s.", op.Reason, op.Fate))
+		}
 	}
 	n.describe(ctx)
 	return result
@@ -127,6 +131,8 @@ func (n *node) operate(ctx workflow.Context) {
 		n.freeze(ctx)
 	case contract.SignalResume:
 		n.wake(ctx)
+	case contract.SignalLeave:
+		n.depart(ctx)
 	default:
 		n.drain(ctx)
 	}

@@ -90,7 +90,7 @@ func (n *node) freeze(ctx workflow.Context) {
 		fmt.Sprintf("freeze %s (%s): %s", n.state.Node.Name, part.Tier, op.Reason), contract.HibernateInput{
 			Cluster: n.in.Cluster, Pool: n.in.Pool, Account: n.in.Account, Region: n.in.Region, Instance: n.in.Instance,
 			Node: n.state.Node.Name, UID: n.state.Node.UID, Tier: part.Tier, Reason: op.Reason,
-			NotBefore: n.freezable(), Patience: freezePatience, Reopen: inService,
+			NotBefore: n.freezable(), Patience: freezePatience, Reopen: inService && !op.Leaves,
 		}, &result)
 	if err != nil {
 		result = contract.HibernateResult{Verdict: contract.VerdictRefused, Reason: words(err)}
@@ -128,10 +128,17 @@ func (n *node) frozen(ctx workflow.Context, op contract.Operation, result contra
 		note += " " + images.Told(part.Prefetched)
 	}
 	n.remember(note)
-	n.over(op)
+	lost := op.Leaves && result.Verdict == contract.VerdictRefused
+	if lost {
+		n.spared(ctx, op)
+	} else {
+		n.over(op)
+	}
 	n.record.want(n)
 	n.report(ctx, n.standing())
-	n.reply(ctx, op, result.Verdict != contract.VerdictRefused, note)
+	if !lost {
+		n.reply(ctx, op, result.Verdict != contract.VerdictRefused, cmp.Or(op.Fate, note))
+	}
 }
 
 // wake resumes the machine. One that does not prove itself is terminated: no pod is ever given to it.
@@ -144,7 +151,7 @@ func (n *node) wake(ctx workflow.Context) {
 		"wake "+n.state.Node.Name+": "+op.Reason, contract.ResumeInput{
 			Cluster: n.in.Cluster, Pool: n.in.Pool, Account: n.in.Account, Region: n.in.Region, Instance: n.in.Instance,
 			Node: n.state.Node.Name, UID: n.state.Node.UID, Reason: op.Reason, Started: op.Started,
-			Within: cmp.Or(n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods, Rejoin: n.rejoin(), Ask: op.Ask,
+			Within: cmp.Or(n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods, Purpose: op.Purpose, Rejoin: n.rejoin(), Ask: op.Ask,
 		}, &result)
 	if err != nil {
 		result = contract.ResumeResult{Outcome: contract.ResumeFailed, Reason: words(err)}
@@ -246,7 +253,7 @@ func (n *node) standing() contract.ReportedState {
 
 // report tells the pool's Standby what became of the machine, where it is or was the standby's.
 func (n *node) report(ctx workflow.Context, state contract.ReportedState) {
-	if n.state.Standby == nil && n.in.Tier == "" {
+	if n.state.Standby == nil && n.in.Tier == "" && n.state.Departs == 0 {
 		return
 	}
 	n.state.Reports++

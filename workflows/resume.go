@@ -163,7 +163,7 @@ func (r *resume) open(ctx workflow.Context) error {
 	r.describe(ctx, "It is alive. Opening its Node to pods.")
 	o := quick(contract.KubeTaskQueue(r.in.Cluster), "open "+r.in.Node+" to pods")
 	_, err := insist(ctx, openNodeActivity, o, contract.OpenNodeInput{
-		Cluster: r.in.Cluster, Node: r.in.Node, UID: r.in.UID, Pods: r.in.Pods,
+		Cluster: r.in.Cluster, Node: r.in.Node, UID: r.in.UID, Pods: r.in.Pods, Resumed: r.result.Started, Purpose: r.in.Purpose,
 	}, lostNode, r.trouble(ctx))
 	switch {
 	case ctx.Err() != nil:

@@ -141,8 +141,7 @@ func (r *replacement) letGo(ctx workflow.Context) error {
 	g := r.in.Grant
 	r.describe(ctx, "Its replacement takes pods; now it drains and goes.")
 	answers := workflow.GetSignalChannelWithOptions(ctx, contract.SignalLeft, workflow.SignalChannelOptions{Description: "How the old node's leaving has ended."})
-	err := workflow.SignalExternalWorkflow(ctx, contract.NodeID(r.in.Cluster, g.Instance), "", contract.SignalTerminate,
-		leave(g, r.in.Request, r.info.WorkflowExecution.ID)).Get(ctx, nil)
+	err := leave(ctx, r.in.Cluster, g, r.in.Request, r.info.WorkflowExecution.ID).Get(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -162,7 +161,8 @@ func (r *replacement) letGo(ctx workflow.Context) error {
 	case !answer.Accepted:
 		r.result.Message = answer.Message + "; its replacement goes as any node that is empty"
 	default:
-		r.result.Left, r.result.Message = true, "It has left: "+g.Words
+		r.result.Left, r.result.Fate = true, answer.Message
+		r.result.Message = fmt.Sprintf("It has left: %s; %s.", g.Words, answer.Message)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (r *replacement) reply(ctx workflow.Context) {
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	err := workflow.SignalExternalWorkflow(ctx, r.in.ReplyTo.WorkflowID, "", r.in.ReplyTo.Signal, contract.OperationResult{
-		Request: r.in.Request, Accepted: r.result.Left, Watch: r.info.WorkflowExecution.ID, Message: r.result.Message,
+		Request: r.in.Request, Accepted: r.result.Left, Watch: r.info.WorkflowExecution.ID, Message: cmp.Or(r.result.Fate, r.result.Message),
 	}).Get(ctx, nil)
 	if err != nil {
 		workflow.GetLogger(ctx).Info("nobody took the news of this replacement", "error", err)

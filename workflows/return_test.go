@@ -38,7 +38,11 @@ func replaced(t *testing.T, l *leaving, in contract.ReplaceInput, scaleUps []con
 			replies = append(replies, arg.(contract.OperationResult))
 			return nil
 		})
-	env.OnSignalExternalWorkflow(mock.Anything, "node/demo/i-old", mock.Anything, contract.SignalTerminate, mock.Anything).
+	letGo := contract.SignalTerminate
+	if in.Grant.Keep {
+		letGo = contract.SignalLeave
+	}
+	env.OnSignalExternalWorkflow(mock.Anything, "node/demo/i-old", mock.Anything, letGo, mock.Anything).
 		Return(func(_, id, _, signal string, arg any) error {
 			l.took(id, signal, arg)
 			if answer != nil {
@@ -97,6 +101,18 @@ func TestReturnToSpot(t *testing.T) {
 	require.Len(t, replies, 1)
 	require.Equal(t, "r-1", replies[0].Request)
 	require.True(t, replies[0].Accepted)
+}
+
+// A fallback that its pool's standby may want is offered to it, and who granted the return hears what became of it.
+func TestAReturnGivesItsMachineToStandby(t *testing.T) {
+	l := newLeaving()
+	env, _, replies := replaced(t, l, returning(func(in *contract.ReplaceInput) { in.Grant.Keep = true }),
+		[]contract.ScaleUpView{filled("i-new")}, &contract.OperationResult{Request: "r-1", Accepted: true, Message: "hibernated: the tier has 0 of 1"})
+	r := result(t, env)
+	require.Equal(t, []string{"node/demo/i-old leave"}, l.signals)
+	require.Equal(t, "hibernated: the tier has 0 of 1", r.Fate)
+	require.Equal(t, "It has left: it was a fallback; hibernated: the tier has 0 of 1.", r.Message)
+	require.Equal(t, r.Fate, replies[0].Message)
 }
 
 func TestAReturnWithoutSpotLeavesTheNodeAlone(t *testing.T) {

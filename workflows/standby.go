@@ -32,15 +32,16 @@ type keeper struct {
 	goal  keeping.Goal
 	doing string
 
-	claimed, unclaimed, reported, answered, proofs, colds, changed, filled, exhausted, opened, force workflow.ReceiveChannel
+	claimed, unclaimed, departs, reported, answered, proofs, colds, changed, filled, exhausted, opened, force workflow.ReceiveChannel
 
 	reading workflow.Future // of the pool's launches; nil: nothing is read
 
-	claims []contract.Claim // to be served
-	news   bool             // something has changed since it was looked at last
-	look   timer
-	forced bool
-	turns  int
+	claims    []contract.Claim     // to be served
+	departing []contract.Departing // to be judged
+	news      bool                 // something has changed since it was looked at last
+	look      timer
+	forced    bool
+	turns     int
 }
 
 // keepEvery is how often a standby is looked at though nothing was heard: the pool's size moves, and machines grow old.
@@ -59,6 +60,7 @@ func newKeeper(ctx workflow.Context, in contract.StandbyInput) (*keeper, error) 
 	}
 	k.claimed = signal(contract.SignalClaim, "A ScaleUp asks for machines.")
 	k.unclaimed = signal(contract.SignalUnclaim, "A ScaleUp gives machines back that it has no need of.")
+	k.departs = signal(contract.SignalDepart, "A Node asks what becomes of its machine, which leaves the pool.")
 	k.reported = signal(contract.SignalReported, "A Node tells what became of its machine.")
 	k.answered = signal(contract.SignalAnswered, "A Node answers what it was asked.")
 	k.proofs = signal(contract.SignalProven, "A machine that was woken has proven itself, and asks whether it is needed.")
@@ -131,6 +133,10 @@ func (k *keeper) run(ctx workflow.Context) error {
 			k.keep(ctx)
 			k.turns++
 			continue
+		case len(k.departing) > 0:
+			k.judge(ctx)
+			k.turns++
+			continue
 		case k.idle() && !k.heard() && workflow.AllHandlersFinished(ctx):
 			return nil
 		case k.full() && k.reading == nil && !k.heard() && workflow.AllHandlersFinished(ctx):
@@ -179,7 +185,7 @@ func (k *keeper) full() bool {
 
 func (k *keeper) heard() bool {
 	return slices.ContainsFunc([]workflow.ReceiveChannel{
-		k.claimed, k.unclaimed, k.reported, k.answered, k.proofs, k.colds, k.changed, k.opened, k.filled, k.exhausted, k.force,
+		k.claimed, k.unclaimed, k.departs, k.reported, k.answered, k.proofs, k.colds, k.changed, k.opened, k.filled, k.exhausted, k.force,
 	}, func(c workflow.ReceiveChannel) bool { return c.Len() > 0 })
 }
 
@@ -209,6 +215,7 @@ func (k *keeper) hear(ctx workflow.Context) {
 	drain(k.unclaimed, func(u contract.Unclaim) { k.unclaim(ctx, u) })
 	k.learnLaunches(ctx, now)
 	drain(k.changed, func(struct{}) { k.news = true })
+	drain(k.departs, func(d contract.Departing) { k.departing = append(k.departing, d) })
 	drain(k.claimed, func(c contract.Claim) { k.claims = append(k.claims, c) })
 	drain(k.force, func(struct{}) { k.forced = true })
 }

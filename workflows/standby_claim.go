@@ -181,7 +181,7 @@ func (k *keeper) wake(ctx workflow.Context, s *serving, m *contract.StandbyMachi
 		ask = &contract.Asking{Standby: k.info.WorkflowExecution.ID, Claim: s.Key}
 	}
 	if !k.tell(ctx, contract.NodeID(k.in.Cluster, instance.ID), contract.SignalResume, contract.Operation{
-		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Pods: pods, Ask: ask,
+		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Pods: pods, Purpose: s.Purpose, Ask: ask,
 	}) {
 		k.forget(instance.ID) // no such workflow: what is left of the machine is the sweep's
 		return

@@ -23,6 +23,7 @@ type pooled struct {
 	sent     []string // workflow signal
 	answers  []contract.Claimed
 	resumed  []contract.Operation
+	fates    []contract.Fate
 	noTaker  bool // of claimed: the ScaleUp has ended
 	sleepers int  // machines 1 to so many are frozen from the start
 
@@ -78,6 +79,8 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 				}{id, v})
 			case contract.Gone:
 				p.gone = append(p.gone, v.Instance)
+			case contract.Fate:
+				p.fates = append(p.fates, v)
 			case contract.Operation:
 				switch signal {
 				case contract.SignalResume:

@@ -62,6 +62,9 @@ func decodeInstance(i types.Instance) contract.Instance {
 		PrivateDNS:   awssdk.ToString(i.PrivateDnsName),
 		LaunchTime:   awssdk.ToTime(i.LaunchTime),
 	}
+	if i.HibernationOptions != nil {
+		decoded.Hibernatable = awssdk.ToBool(i.HibernationOptions.Configured)
+	}
 	if i.InstanceLifecycle == types.InstanceLifecycleTypeSpot {
 		decoded.CapacityType = v1alpha1.Spot
 	}

@@ -40,8 +40,9 @@ type Activities struct {
 
 	candidates   candidates
 	tried        tried
-	lives        lives
-	standbys     standbys
+	lives        asks[contract.NodeView]
+	provisioners asks[contract.ProvisionerView]
+	standbys     asks[contract.StandbyView]
 	ledger       ImageLedger // nil: see WithImages
 	choices      choices
 	prefetchLook time.Duration
@@ -50,7 +51,9 @@ type Activities struct {
 // New makes the activities of some clusters. plans may be nil: then plans are not kept.
 func New(clusters []*Cluster, cloud Cloud, plans PlanStore, log *slog.Logger) *Activities {
 	a := &Activities{
-		clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now, lives: askLife, standbys: askStandby, prefetchLook: prefetchLook,
+		clusters: map[string]*Cluster{}, cloud: cloud, plans: plans, log: log, now: time.Now, prefetchLook: prefetchLook,
+		lives: askBy[contract.NodeView](contract.QueryLife), provisioners: askBy[contract.ProvisionerView](contract.QueryState),
+		standbys: askBy[contract.StandbyView](contract.QueryStandby),
 	}
 	for _, c := range clusters {
 		a.clusters[c.name] = c

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/disruption"
+	"floe.dev/floe/internal/standby"
 )
 
 const (
@@ -142,9 +144,12 @@ func (a *Activities) ask(ctx context.Context, cluster string, s *disruption.Snap
 			life, err := a.lives(ctx, contract.NodeID(cluster, instance))
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			switch {
+			case errors.Is(err, errNotRunning):
+				n.Silent = "no " + contract.NodeID(cluster, instance) + " runs; the sweep starts it again"
+			case err != nil:
 				n.Silent = err.Error()
-			} else {
+			default:
 				n.Hold = life.Hold
 			}
 			changed = changed || n.Silent != "" || n.Hold.Lasts(s.Now)
@@ -165,11 +170,33 @@ func (a *Activities) why(ctx context.Context, c *Cluster, s disruption.Snapshot,
 	}
 	a.ask(ctx, c.name, &s, []string{instance})
 	verdict, ok := disruption.Explain(s, instance)
+	if verdict.Keep {
+		verdict.Fate = a.fate(ctx, c.name, verdict.Pool, instance)
+	}
 	if !ok {
 		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
 			"node: cluster %s has no registered node %q of a pool that can be worked with: floe node list shows those there are", c.name, name), contract.ErrNodeNotFound, nil)
 	}
 	return &verdict, nil
+}
+
+// fate is what a pool's Standby would say of a machine that left now, in words: by the same rule, and by what it has. The
+// machine itself is asked for by the Node's workflow, which alone knows how it was launched.
+func (a *Activities) fate(ctx context.Context, cluster, pool, instance string) string {
+	ctx, cancel := context.WithTimeout(ctx, lifeTimeout)
+	defer cancel()
+	life, err := a.lives(ctx, contract.NodeID(cluster, instance))
+	if err != nil {
+		return "not known: its Node workflow does not answer: " + err.Error()
+	}
+	view, err := a.standbys(ctx, contract.StandbyID(cluster, pool))
+	switch {
+	case errors.Is(err, errNotRunning):
+		return "terminated: its pool has no standby that could be asked"
+	case err != nil:
+		return "not known: its pool's Standby does not answer: " + err.Error()
+	}
+	return standby.Foresee(life, view, a.now()).Reason
 }
 
 // goneOf are the instances that the workflow asks about and that have no Node any more.

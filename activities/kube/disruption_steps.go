@@ -21,20 +21,24 @@ import (
 // managerCordon is the field manager of a cordon that no drain follows yet.
 const managerCordon = "floe-cordon"
 
-// lives asks a Node workflow for its life.
-type lives func(ctx context.Context, workflow string) (contract.NodeView, error)
+// asks asks a workflow for its view of things. The error is errNotRunning where there is no such workflow.
+type asks[T any] func(ctx context.Context, workflow string) (T, error)
 
-// askLife asks with the client of the worker that runs the activity.
-func askLife(ctx context.Context, workflow string) (life contract.NodeView, err error) {
-	value, err := activity.GetClient(ctx).QueryWorkflow(ctx, workflow, "", contract.QueryLife)
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
-		return life, errors.New("no " + workflow + " runs; the sweep starts it again")
+var errNotRunning = errors.New("it does not run")
+
+// askBy asks by a query, with the client of the worker that runs the activity.
+func askBy[T any](query string) asks[T] {
+	return func(ctx context.Context, workflow string) (view T, err error) {
+		value, err := activity.GetClient(ctx).QueryWorkflow(ctx, workflow, "", query)
+		var missing *serviceerror.NotFound
+		if errors.As(err, &missing) {
+			return view, errNotRunning
+		}
+		if err != nil {
+			return view, err
+		}
+		return view, value.Get(&view)
 	}
-	if err != nil {
-		return life, err
-	}
-	return life, value.Get(&life)
 }
 
 // Cordon keeps new pods off a Node, if it is still the one with that UID; kubectl uncordon undoes it. That it is gone, or

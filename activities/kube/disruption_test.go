@@ -125,6 +125,34 @@ func TestDisruptKeepsPodDisruptionBudgets(t *testing.T) {
 	require.Equal(t, v1alpha1.DisruptExpired, r.Refused[0].Reason)
 }
 
+// What would become of a machine is said by the rule of the pool's Standby, and by what that has.
+func TestWhyTellsWhatWouldBecomeOfTheMachine(t *testing.T) {
+	keeps := shrinking("0")
+	keeps.Spec.Standby = &v1alpha1.Standby{Stopped: 1}
+	w := newWorld(t, keeps, standing("a", func(n *corev1.Node) { n.Labels[v1alpha1.LabelCapacityType] = "on-demand" }), standing("spot"))
+	w.lives = func(context.Context, string) (contract.NodeView, error) {
+		return contract.NodeView{Instance: contract.Instance{CapacityType: v1alpha1.OnDemand, LaunchTime: time.Now()}}, nil
+	}
+	var view contract.StandbyView
+	var down error
+	w.standbys = func(_ context.Context, id string) (contract.StandbyView, error) {
+		require.Equal(t, "standby/demo/general", id)
+		return view, down
+	}
+	why := func(name string) string {
+		return disrupt(t, w, func(in *contract.DisruptInput) { in.Why = name }).Verdict.Fate
+	}
+	view.Stopped, view.Facts.Spec = 1, keeps.Spec.Standby
+	require.Contains(t, why("a"), "stopped: the tier has 0 of 1")
+	view.Fills = []contract.StandbyFill{{Tier: v1alpha1.Stopped, Open: 1}}
+	require.Contains(t, why("a"), "terminated: the standby has all it is to keep")
+	down = errNotRunning
+	require.Equal(t, "terminated: its pool has no standby that could be asked", why("a"))
+	down = errors.New("no worker")
+	require.Equal(t, "not known: its pool's Standby does not answer: no worker", why("a"))
+	require.Equal(t, "terminated: a spot machine can be neither stopped nor kept", why("spot"))
+}
+
 func TestWhyOfANode(t *testing.T) {
 	w := leavingWorld(t, "0", standing("a"))
 	for _, name := range []string{"a", "i-a"} {

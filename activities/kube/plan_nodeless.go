@@ -4,24 +4,10 @@ import (
 	"context"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/planner"
 )
-
-// standbys answers what a pool's Standby keeps, by the id of its workflow.
-type standbys func(ctx context.Context, workflow string) (contract.StandbyView, error)
-
-// askStandby asks with the client of the worker that runs the activity.
-func askStandby(ctx context.Context, workflow string) (view contract.StandbyView, err error) {
-	value, err := activity.GetClient(ctx).QueryWorkflow(ctx, workflow, "", contract.QueryStandby)
-	if err != nil {
-		return view, err
-	}
-	return view, value.Get(&view)
-}
 
 // nodelessTimeout bounds what a plan waits for a pool's Standby. It answers from memory, in milliseconds.
 const nodelessTimeout = 500 * time.Millisecond

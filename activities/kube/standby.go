@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	corev1 "k8s.io/api/core/v1"
@@ -81,10 +82,23 @@ func (a *Activities) OpenNode(ctx context.Context, in contract.OpenNodeInput) er
 	c.nominate(ctx, in.Node, in.Pods)
 	return c.change(ctx, in.Node, in.UID, func(node *corev1.Node) change {
 		return change{
-			labels: map[string]any{v1alpha1.LabelStandby: nil, corev1.LabelNodeExcludeBalancers: nil},
-			taints: lessTaints(node.Spec.Taints, v1alpha1.TaintStandby, v1alpha1.TaintLeaving),
+			labels:      map[string]any{v1alpha1.LabelStandby: nil, corev1.LabelNodeExcludeBalancers: nil},
+			annotations: origin(in),
+			taints:      lessTaints(node.Spec.Taints, v1alpha1.TaintStandby, v1alpha1.TaintLeaving),
 		}
 	})
+}
+
+// origin is what a Node tells of where its machine comes from after a resume.
+func origin(in contract.OpenNodeInput) map[string]any {
+	told := map[string]any{}
+	if !in.Resumed.IsZero() {
+		told[v1alpha1.AnnotationResumed] = in.Resumed.UTC().Format(time.RFC3339)
+	}
+	if in.Purpose != "" {
+		told[v1alpha1.AnnotationPurpose] = string(in.Purpose)
+	}
+	return told
 }
 
 // ReadLastWords reads what the Node of a machine that is off said last, from the API server: the informer may be behind.
@@ -118,21 +132,28 @@ func (a *Activities) ReadLastWords(ctx context.Context, in contract.ReadLastWord
 	return words, nil
 }
 
-// change is what is to be different of a Node: labels (nil takes one off), the whole list of taints, and the cordon.
+// change is what is to be different of a Node: labels and annotations (nil takes one off), the whole list of taints, and
+// the cordon.
 type change struct {
-	labels map[string]any
-	taints []corev1.Taint
-	cordon bool
+	labels, annotations map[string]any
+	taints              []corev1.Taint
+	cordon              bool
 }
 
-func (w change) met(node *corev1.Node) bool {
-	for key, value := range w.labels {
-		have, on := node.Labels[key]
-		if on != (value != nil) || on && have != value {
+// has reports whether labels or annotations are as wanted.
+func has(have map[string]string, want map[string]any) bool {
+	for key, value := range want {
+		found, on := have[key]
+		if on != (value != nil) || on && found != value {
 			return false
 		}
 	}
-	return node.Spec.Unschedulable == w.cordon && slices.EqualFunc(node.Spec.Taints, w.taints, func(a, b corev1.Taint) bool { return a.ToString() == b.ToString() })
+	return true
+}
+
+func (w change) met(node *corev1.Node) bool {
+	return has(node.Labels, w.labels) && has(node.Annotations, w.annotations) &&
+		node.Spec.Unschedulable == w.cordon && slices.EqualFunc(node.Spec.Taints, w.taints, func(a, b corev1.Taint) bool { return a.ToString() == b.ToString() })
 }
 
 // change has a Node be so, by one merge patch, and by none where it is so already. A merge and no server-side apply:
@@ -152,9 +173,12 @@ func (c *Cluster) change(ctx context.Context, name, uid string, want func(*corev
 		if w.met(node) {
 			return nil
 		}
+		metadata := map[string]any{"uid": node.UID, "resourceVersion": node.ResourceVersion, "labels": w.labels}
+		if len(w.annotations) > 0 { // a null would take all of them off
+			metadata["annotations"] = w.annotations
+		}
 		patch, err := json.Marshal(map[string]any{
-			"metadata": map[string]any{"uid": node.UID, "resourceVersion": node.ResourceVersion, "labels": w.labels},
-			"spec":     map[string]any{"taints": append([]corev1.Taint{}, w.taints...), "unschedulable": w.cordon},
+			"metadata": metadata, "spec": map[string]any{"taints": append([]corev1.Taint{}, w.taints...), "unschedulable": w.cordon},
 		})
 		if err != nil {
 			return err

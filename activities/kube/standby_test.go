@@ -34,7 +34,7 @@ func lease(node string, at time.Time) *coordinationv1.Lease {
 
 func TestFreezeAndOpen(t *testing.T) {
 	leaving := func(n *corev1.Node) {
-		n.Labels = map[string]string{"keep": "me"}
+		n.Labels, n.Annotations = map[string]string{"keep": "me"}, map[string]string{"other": "owner"}
 		n.Spec.Taints = []corev1.Taint{{Key: "app", Effect: corev1.TaintEffectNoSchedule}, {Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}}
 	}
 	pulls := testPod("pulls", on("n1"))
@@ -60,6 +60,11 @@ func TestFreezeAndOpen(t *testing.T) {
 	require.False(t, node.Spec.Unschedulable)
 	require.Equal(t, []string{"app:NoSchedule"}, taintWords(node.Spec.Taints))
 	require.Equal(t, map[string]string{"keep": "me"}, node.Labels)
+	require.Equal(t, map[string]string{"other": "owner"}, node.Annotations, "nothing was resumed")
+	resumed := contract.OpenNodeInput{Cluster: "demo", Node: "n1", UID: "uid-n1", Resumed: time.Date(2026, 3, 1, 12, 0, 0, 1, time.UTC), Purpose: contract.PurposeDemand}
+	require.NoError(t, w.OpenNode(t.Context(), resumed))
+	require.Equal(t, map[string]string{"other": "owner", v1alpha1.AnnotationResumed: "2026-03-01T12:00:00Z", v1alpha1.AnnotationPurpose: "demand"},
+		w.nodeNow(t, "n1").Annotations)
 
 	in.UID = "another"
 	_, err = w.Freeze(t.Context(), in)

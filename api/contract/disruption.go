@@ -72,6 +72,8 @@ type DisruptionState struct {
 	Memory DisruptionMemory `json:"memory"`
 	// Leaving are the disruptions that were granted and have not ended.
 	Leaving []Leaving `json:"leaving,omitempty"`
+	// Departed are the last that have left, at most 20, the oldest first.
+	Departed []Departed `json:"departed,omitempty"`
 	// NotBefore says, by instance, until when a node is left alone after it could not leave.
 	NotBefore map[string]Postponed `json:"notBefore,omitempty"`
 	// Refused are nodes that would leave and may not, as of the last look, at most 100; RefusedCount counts all.
@@ -136,6 +138,18 @@ type Leaving struct {
 	Since    time.Time                 `json:"since"`
 	// Workflow that brings the replacement; empty where none is needed.
 	Workflow string `json:"workflow,omitempty"`
+	// Fate says in words what becomes of its machine; empty where its pool keeps no standby.
+	Fate string `json:"fate,omitempty"`
+}
+
+// Departed is a node that has left.
+type Departed struct {
+	Node   string                    `json:"node"`
+	Pool   string                    `json:"pool"`
+	Reason v1alpha1.DisruptionReason `json:"reason"`
+	At     time.Time                 `json:"at"`
+	// Fate says in words what became of its machine: terminated, stopped or hibernated, and why.
+	Fate string `json:"fate"`
 }
 
 // Postponed says until when a node is not asked to leave for a reason again, after so many tries in a row, and why.
@@ -170,6 +184,10 @@ type Grant struct {
 	Launches []PlannedLaunch `json:"launches,omitempty"`
 	// Cordon says to keep new pods off the node at once, because it is not sound.
 	Cordon bool `json:"cordon,omitempty"`
+	// Keep says that its pool's Standby is to be asked whether its machine is worth keeping. Else it is terminated, and Fate
+	// says in words why, where the pool keeps a standby at all.
+	Keep bool   `json:"keep,omitempty"`
+	Fate string `json:"fate,omitempty"`
 }
 
 // DisruptInput asks for one look at a cluster.
@@ -215,6 +233,10 @@ type NodeVerdict struct {
 	Leaves string `json:"leaves,omitempty"`
 	// Leaving is set where it leaves already.
 	Leaving *Leaving `json:"leaving,omitempty"`
+	// Fate says in words what would become of its machine if it left now; empty where its pool keeps no standby. Keep says
+	// that its pool's Standby decides, by its state then.
+	Fate string `json:"fate,omitempty"`
+	Keep bool   `json:"keep,omitempty"`
 	// Reasons in the order in which they are looked at.
 	Reasons []ReasonVerdict `json:"reasons"`
 }
@@ -245,6 +267,8 @@ type ReplaceResult struct {
 	Left bool `json:"left"`
 	// Exhausted is true where no replacement was to be had: the node stays.
 	Exhausted bool `json:"exhausted,omitempty"`
+	// Fate says in words what became of the machine of a node that has left.
+	Fate string `json:"fate,omitempty"`
 	// Instances that were launched in its place.
 	Instances []string `json:"instances,omitempty"`
 	Message   string   `json:"message"`

@@ -119,6 +119,8 @@ type ResumeInput struct {
 	// Within is how long after the start the machine may take to prove itself.
 	Within time.Duration `json:"within"`
 	Last   LastWords     `json:"last"`
+	// Purpose of the launch that it was claimed for; empty where a person resumes it.
+	Purpose Purpose `json:"purpose,omitempty"`
 	// Pods (namespace/name) to nominate to the Node when it is opened.
 	Pods []string `json:"pods,omitempty"`
 	// Ask says who is to be asked before the Node is opened; nil: nobody.
@@ -305,6 +307,10 @@ type OpenNodeInput struct {
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
 	UID     string `json:"uid,omitempty"`
+	// Resumed is when its machine was started, and Purpose what it was claimed for: the Node tells of both, for whoever
+	// judges later whether it may leave. What is zero is left as it is.
+	Resumed time.Time `json:"resumed,omitzero"`
+	Purpose Purpose   `json:"purpose,omitempty"`
 	// Pods (namespace/name) to nominate to it first.
 	Pods []string `json:"pods,omitempty"`
 }

@@ -31,6 +31,9 @@ const (
 	// which cannot send updates.
 	SignalDrain     = "drain"
 	SignalTerminate = "terminate"
+	// SignalLeave (Operation) asks a Node to leave its pool: into the pool's standby where its machine is worth keeping,
+	// else as terminate does. The same word as the update.
+	SignalLeave = "leave"
 	// SignalHibernate and SignalResume (Operation) freeze a Node's machine and wake it. The same words as the updates.
 	SignalHibernate = "hibernate"
 	SignalResume    = "resume"
@@ -49,6 +52,10 @@ const (
 	SignalClaim   = "claim"
 	SignalClaimed = "claimed"
 	SignalUnclaim = "unclaim"
+	// SignalDepart (Departing) asks a pool's Standby what becomes of a machine that leaves; SignalFate (Fate) is its answer to
+	// the Node.
+	SignalDepart = "depart"
+	SignalFate   = "fate"
 	// SignalReported (StandbyReport) tells a Standby what became of a machine; SignalReport (no payload) asks a Node to.
 	SignalReported = "reported"
 	SignalReport   = "report"
@@ -67,6 +74,8 @@ const (
 	// UpdateDrain and UpdateTerminate (Operation) ask a Node to leave; answer OperationResult once accepted.
 	UpdateDrain     = "drain"
 	UpdateTerminate = "terminate"
+	// UpdateLeave (Operation) asks a Node to leave its pool, as the signal does; answers OperationResult once accepted.
+	UpdateLeave = "leave"
 	// UpdateHibernate (Operation) empties a Node, freezes its machine and puts it into the pool's standby; UpdateResume
 	// (Operation) wakes it, has it prove itself, and opens it to pods; answer OperationResult once accepted.
 	UpdateHibernate = "hibernate"

@@ -67,7 +67,7 @@ type NodeState struct {
 	// StartupTaints of the pool as they were put on at registration: key, or key=value, and :effect.
 	StartupTaints []string `json:"startupTaints,omitempty"`
 	Registered    bool     `json:"registered,omitempty"` // kube.Register has done its work
-	// Operation under way: drain, terminate, hibernate or resume, and why.
+	// Operation under way: drain, terminate, leave, hibernate or resume, and why.
 	Operation *Operation `json:"operation,omitempty"`
 	Drains    int        `json:"drains,omitempty"`
 	// Hold that was put on the node last, also where its end has passed since: ask Hold.Lasts.
@@ -78,6 +78,11 @@ type NodeState struct {
 	Reclaim *ReclaimState `json:"reclaim,omitempty"`
 	// Raced says that the Standby whose claim it races for was told of it.
 	Raced bool `json:"raced,omitempty"`
+	// Fate is what was decided last of the machine when it was to leave its pool; nil where the pool's Standby was never
+	// asked.
+	Fate *Fate `json:"fate,omitempty"`
+	// Departs counts how often the pool's Standby was asked that.
+	Departs int `json:"departs,omitempty"`
 	// Reports counts what was told the pool's Standby.
 	Reports int `json:"reports,omitempty"`
 	// Reason the node leaves or left.
@@ -168,7 +173,7 @@ type ReplyTo struct {
 	Signal     string `json:"signal"`
 }
 
-// Operation is the payload of drain, terminate, hibernate, resume, hold and release.
+// Operation is the payload of drain, terminate, leave, hibernate, resume, hold and release.
 type Operation struct {
 	// Request tells this request from every other; the same one twice is done once.
 	Request string `json:"request,omitempty"`
@@ -186,8 +191,14 @@ type Operation struct {
 	Force bool `json:"force,omitempty"`
 	// Tier of a hibernate: hibernated, where it is empty, or stopped.
 	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
+	// Fate says in words what becomes of the machine of a terminate, where that was chosen before it was asked for.
+	Fate string `json:"fate,omitempty"`
+	// Leaves is set by the Node in the hibernate that a leave turns into: a machine that cannot be frozen is terminated.
+	Leaves bool `json:"leaves,omitempty"`
 	// Started is set by Standby in a resume: it has started the machine already, with others, at that time.
 	Started time.Time `json:"started,omitzero"`
+	// Purpose of the launch that a resumed machine was claimed for; empty where a person resumes it.
+	Purpose Purpose `json:"purpose,omitempty"`
 	// Pods (namespace/name) that a resumed machine is meant for; they are nominated to its Node.
 	Pods []string `json:"pods,omitempty"`
 	// Ask is set by Standby in a resume: it is to be asked before the Node is opened to pods.

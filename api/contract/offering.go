@@ -107,6 +107,9 @@ type Instance struct {
 	Token string `json:"token,omitempty"`
 	// RootGiB is the size of its root volume; 0 where it is not known: only a machine made for standby says it.
 	RootGiB int `json:"rootGiB,omitempty"`
+	// Hibernatable: it was launched with HibernationOptions.Configured, without which it never can be hibernated. False
+	// where that is not known: a fleet's answer does not say it.
+	Hibernatable bool `json:"hibernatable,omitempty"`
 }
 
 // ProviderID is the spec.providerID of the instance's Node.

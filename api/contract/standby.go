@@ -56,6 +56,32 @@ type Unclaim struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// Departing asks the pool's Standby what becomes of a machine that leaves its pool for a reason of the pool's own: the
+// payload of the signal `depart`. Standby answers with one Fate, and counts a machine that it keeps as its own from then
+// on, so that two that leave at once never fill one free place.
+type Departing struct {
+	// Key tells this question from every other.
+	Key      string   `json:"key"`
+	Instance Instance `json:"instance"`
+	// Reason says in words why it leaves.
+	Reason string `json:"reason,omitempty"`
+	// ReplyTo is where the answer goes: the Node, and the signal SignalFate.
+	ReplyTo ReplyTo `json:"replyTo"`
+}
+
+// Fate is what becomes of a machine that leaves its pool, and why: Standby's answer to Departing.
+type Fate struct {
+	Key string `json:"key,omitempty"`
+	// Tier that it is frozen in; empty: it is terminated.
+	Tier v1alpha1.CapacityType `json:"tier,omitempty"`
+	// Reason in words: "hibernated: the tier has 1 of 2 (the pool's number)".
+	Reason string `json:"reason"`
+}
+
+// FatePatience is how long a Node waits for the answer to Departing before its machine is terminated. Standby answers from
+// memory; once it has read its pool, where it was started or went on just then.
+const FatePatience = 20 * time.Second
+
 // ClaimPatience is how long a ScaleUp waits for the answer to a claim before it goes on. Standby answers from memory, in
 // the time of a few workflow tasks.
 const ClaimPatience = 5 * time.Second

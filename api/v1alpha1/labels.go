@@ -65,8 +65,10 @@ const AnnotationKarpenterDoNotDisrupt = "karpenter.sh/do-not-disrupt"
 
 // Annotations that Floe puts on a Node when it registers, for whoever judges later whether it may leave.
 const (
-	// AnnotationPurpose says what the machine was bought for: demand, hand, standby, return or replace.
+	// AnnotationPurpose says what the machine was bought for, or last claimed for: demand, hand, standby, return or replace.
 	AnnotationPurpose = "floe.dev/purpose"
+	// AnnotationResumed says when the machine was last started from its pool's standby, in RFC 3339.
+	AnnotationResumed = "floe.dev/resumed"
 	// AnnotationLaunchTemplate is what it was launched from: ID/version/image.
 	AnnotationLaunchTemplate = "floe.dev/launch-template"
 	// AnnotationTemplateHash stands for the pool's spec.template as it was then.

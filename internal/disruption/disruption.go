@@ -323,8 +323,12 @@ func (j *judge) result() Result {
 // verdict of one node, after everything was decided.
 func (j *judge) verdict(n *node) contract.NodeVerdict {
 	v := contract.NodeVerdict{Instance: n.instance, Node: n.Name, Pool: n.pool.name, Leaving: n.leaving}
+	leaves := v1alpha1.DisruptEmpty // as good as any that the machine is not to blame for
 	if n.granted != nil {
-		v.Leaves = n.granted.Words
+		v.Leaves, leaves = n.granted.Words, n.granted.Reason
+	}
+	if !n.standby {
+		v.Keep, v.Fate = j.fate(n, leaves)
 	}
 	for _, reason := range v1alpha1.DisruptionReasons {
 		want := j.wants(n, reason)

@@ -50,6 +50,9 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 		"empty beside a replacement": {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) {
 			c.emptyFor(time.Hour).node("p", "new", "a", aged(time.Minute), annotated(v1alpha1.AnnotationPurpose, "return"), large())
 		}, leaves: "empty"},
+		"empty, the pool grew by a resume": {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) {
+			c.emptyFor(time.Hour).node("p", "new", "a", resumed(time.Minute, "demand"), large())
+		}},
 		"empty, it grew by what has left": {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) {
 			c.emptyFor(time.Hour)
 			c.s.Memory.ScaledUp = map[string]time.Time{"p": now.Add(-time.Minute)}
@@ -70,6 +73,11 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 		"a fallback":                        {node: []func(*Node){onDemand, large()}, leaves: "return", words: "return to spot after 2h0m0s", first: 1},
 		"a fallback, not long enough":       {node: []func(*Node){onDemand, large(), aged(time.Hour)}},
 		"a fallback whose pods fit":         {node: []func(*Node){onDemand, small()}, leaves: "return"},
+		"a fallback, resumed since":         {node: []func(*Node){onDemand, large(), resumed(time.Hour, "demand")}},
+		"a standby machine, resumed":        {node: []func(*Node){onDemand, large(), resumed(3*time.Hour, "demand")}, leaves: "return", words: "it was resumed from standby as a fallback at 2026-07-01T09:00:00Z", first: 1},
+		"a standby machine, just resumed":   {node: []func(*Node){onDemand, large(), resumed(time.Hour, "demand")}},
+		"a standby machine, by hand":        {node: []func(*Node){onDemand, large(), resumed(3*time.Hour, "standby")}},
+		"a fallback in another's place":     {node: []func(*Node){onDemand, large(), annotated(v1alpha1.AnnotationPurpose, "replace")}, leaves: "return", first: 1},
 		"a fallback, by hand":               {node: []func(*Node){onDemand, large(), annotated(v1alpha1.AnnotationPurpose, "hand")}},
 		"on-demand by choice":               {pool: []func(*v1alpha1.NodePoolSpec){onDemandOnly}, node: []func(*Node){onDemand, large()}},
 		"a fallback that must be on-demand": {node: []func(*Node){onDemand, running(aPod("paid", "3500m", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{v1alpha1.LabelCapacityType: "on-demand"} }))}, code: "no-room"},
@@ -173,6 +181,14 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 			require.Equal(t, "i-subject", mine.Instance)
 			require.Equal(t, "uid-subject", mine.UID)
 		})
+	}
+}
+
+// resumed says that a machine was started from standby so long ago, and what for.
+func resumed(ago time.Duration, purpose string) func(*Node) {
+	return func(n *Node) {
+		n.Annotations[v1alpha1.AnnotationResumed] = now.Add(-ago).Format(time.RFC3339)
+		n.Annotations[v1alpha1.AnnotationPurpose] = purpose
 	}
 }
 

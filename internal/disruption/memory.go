@@ -27,7 +27,7 @@ func (j *judge) remember() {
 		}
 		// The machines tell when the pool grew. What replaces others, and what a person or Standby asked for, says nothing
 		// of demand.
-		if at := n.CreationTimestamp.Time; n.Annotations[v1alpha1.AnnotationPurpose] == string(contract.PurposeDemand) && at.After(m.ScaledUp[n.pool.name]) {
+		if at, _ := n.taken(); n.Annotations[v1alpha1.AnnotationPurpose] == string(contract.PurposeDemand) && at.After(m.ScaledUp[n.pool.name]) {
 			m.ScaledUp[n.pool.name] = at
 		}
 	}

@@ -175,8 +175,10 @@ func TemplateHash(pool *v1alpha1.NodePool) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// returns: on-demand because a spot step before found no capacity, and for long enough. Nodes return spread over a tenth
-// of returnAfter, by a hash of their instance, so that those of one drought do not all come at once.
+// returns: on-demand because a spot step found no capacity, or because it was there sooner, frozen, and for long enough.
+// The clock of a machine that was resumed from standby runs from then on: it was taken as a fallback at that time. Nodes
+// return spread over a tenth of returnAfter, by a hash of their instance, so that those of one drought do not all come at
+// once.
 func (j *judge) returns(n *node) want {
 	d := n.pool.Spec.Disruption
 	switch {
@@ -184,14 +186,38 @@ func (j *judge) returns(n *node) want {
 		return unwanted("it is not on-demand")
 	case !fallsBack(n.pool.NodePool):
 		return unwanted("the pool is on-demand by choice: its chain has no spot step before on-demand")
-	case n.Annotations[v1alpha1.AnnotationPurpose] != string(contract.PurposeDemand):
-		return unwanted("it was not bought for demand, or before Floe wrote down what for")
+	case !n.forPods():
+		return unwanted("it was neither bought nor resumed for pods, or before Floe wrote down what for")
 	}
-	at := n.CreationTimestamp.Add(d.ReturnAfter.Duration + Spread(n.instance, d.ReturnAfter.Duration/10))
+	taken, resumed := n.taken()
+	how := "it was a fallback"
+	if resumed {
+		how = "it was resumed from standby as a fallback"
+	}
+	at := taken.Add(d.ReturnAfter.Duration + Spread(n.instance, d.ReturnAfter.Duration/10))
 	if at.After(j.Now) {
-		return want{due: at, words: fmt.Sprintf("it was a fallback; its pods return to spot from %s on (returnAfter %s)", stamp(at), d.ReturnAfter.Duration)}
+		return want{due: at, words: fmt.Sprintf("%s at %s; its pods return to spot from %s on (returnAfter %s)", how, stamp(taken), stamp(at), d.ReturnAfter.Duration)}
 	}
-	return wanted("it was a fallback at %s, and its pods return to spot after %s", stamp(n.CreationTimestamp.Time), d.ReturnAfter.Duration)
+	return wanted("%s at %s, and its pods return to spot after %s", how, stamp(taken), d.ReturnAfter.Duration)
+}
+
+// forPods reports whether a machine came into service for pods that had no room: for demand, or in the place of another.
+func (n *node) forPods() bool {
+	switch contract.Purpose(n.Annotations[v1alpha1.AnnotationPurpose]) {
+	case contract.PurposeDemand, contract.PurposeReplace:
+		return true
+	}
+	return false
+}
+
+// taken is when a machine came into service last: when its Node came, or when it was resumed from standby.
+func (n *node) taken() (at time.Time, resumed bool) {
+	at = n.CreationTimestamp.Time
+	woke, err := time.Parse(time.RFC3339, n.Annotations[v1alpha1.AnnotationResumed])
+	if err == nil && woke.After(at) {
+		return woke, true
+	}
+	return at, false
 }
 
 // fallsBack reports whether the pool's chain asks for spot before on-demand.

@@ -80,8 +80,9 @@ func (j *judge) replacedBy(n *node) string {
 	default:
 		return ""
 	}
+	came, _ := n.taken()
 	for i := range j.Leaving {
-		if l := &j.Leaving[i]; l.Workflow != "" && n.CreationTimestamp.After(l.Since.Add(-clocks)) {
+		if l := &j.Leaving[i]; l.Workflow != "" && came.After(l.Since.Add(-clocks)) {
 			return l.Node
 		}
 	}

@@ -103,6 +103,7 @@ func (j *judge) leave(n *node, reason v1alpha1.DisruptionReason) (*contract.Gran
 		Instance: n.instance, Node: n.Name, UID: string(n.UID), Pool: n.pool.name, Reason: reason,
 		Words: j.wants(n, reason).words, Cordon: reason == v1alpha1.DisruptCondition,
 	}
+	g.Keep, g.Fate = j.fate(n, reason)
 	r := j.roomOf()
 	if r.expecting[n.Name] {
 		return nil, planner.Result{}, &refusal{"next-look", "pods of nodes that leave are to come to it"}

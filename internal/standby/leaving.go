@@ -1,9 +1,12 @@
 package standby
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"time"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 )
 
@@ -32,10 +35,26 @@ type Departure struct {
 	Outdated string
 }
 
+// DepartureOf is a machine as Leaving wants it; facts are what is known of its pool today.
+func DepartureOf(i contract.Instance, facts contract.StandbyFacts, now time.Time) Departure {
+	d := Departure{
+		CapacityType: i.CapacityType, Hibernatable: i.Hibernatable, USDPerHour: i.USDPerHour,
+		DiskUSDPerHour: float64(cmp.Or(i.RootGiB, guessGiB)) * USDPerGiBMonth / hoursPerMonth, Age: now.Sub(i.LaunchTime),
+	}
+	if facts.ImageID != "" && i.ImageID != "" && i.ImageID != facts.ImageID {
+		d.Outdated = fmt.Sprintf("its image is %s, the launch template's is %s now", i.ImageID, facts.ImageID)
+	}
+	return d
+}
+
+// hoursPerMonth is by which AWS turns prices a month into prices an hour (aws.amazon.com/ebs/pricing: 30 days).
+const hoursPerMonth = 30 * 24
+
 // Room is what the pool's standby has, and what it may have.
 type Room struct {
 	Goal Goal
-	// Hibernated and Stopped are the machines of each tier that are frozen, or on their way there.
+	// Hibernated and Stopped are the machines of each tier that are frozen, or on their way there, as far as they count for
+	// the goal.
 	Hibernated, Stopped int
 	// DiskUSDPerHour is what the disks of all of them cost, and MaxDiskUSDPerHour what they may; 0 is no ceiling.
 	DiskUSDPerHour, MaxDiskUSDPerHour float64
@@ -43,9 +62,52 @@ type Room struct {
 	RenewAfter time.Duration
 }
 
+// RoomOf is the room of a standby that is to be kept at a goal: what Keep would fill, it lacks. A tier that a person has
+// emptied keeps nothing. s is read only.
+func RoomOf(s contract.StandbyState, goal Goal, now time.Time) Room {
+	r := Room{Goal: goal, DiskUSDPerHour: DiskUSDPerMonth(s) / hoursPerMonth}
+	for _, tier := range s.Drained {
+		if none := (Want{Reason: "it was drained by hand"}); tier == v1alpha1.Hibernated {
+			r.Goal.Hibernated = none
+		} else {
+			r.Goal.Stopped = none
+		}
+	}
+	if spec := s.Facts.Spec; spec != nil {
+		unbound := *spec
+		unbound.MaxDiskUSDPerMonth = nil // the ceiling is Leaving's to judge, with this machine's own disk
+		s.Facts.Spec = &unbound
+		if spec.MaxDiskUSDPerMonth != nil {
+			// A ceiling of 0 is one.
+			r.MaxDiskUSDPerHour = max(math.SmallestNonzeroFloat64, spec.MaxDiskUSDPerMonth.AsApproximateFloat64()/hoursPerMonth)
+		}
+		if spec.RenewAfter != nil {
+			r.RenewAfter = spec.RenewAfter.Duration
+		}
+	}
+	if s.Facts.Gone || s.Facts.Spec == nil {
+		r.Goal = Goal{}
+	}
+	lacks := Keep(s, r.Goal, now).Fill
+	r.Hibernated = r.Goal.Hibernated.Count - lacks[v1alpha1.Hibernated]
+	r.Stopped = r.Goal.Stopped.Count - lacks[v1alpha1.Stopped]
+	return r
+}
+
 // Prepare is about how long a machine runs that is launched for a standby, until it is frozen: it boots, joins, pulls images
 // and must be two minutes up.
 const Prepare = 5 * time.Minute
+
+// Tier is the tier that a fate puts a machine in; empty where it is terminated.
+func (f Fate) Tier() v1alpha1.CapacityType {
+	switch f {
+	case Hibernate:
+		return v1alpha1.Hibernated
+	case Stop:
+		return v1alpha1.Stopped
+	}
+	return ""
+}
 
 // Choice is a machine's fate, and why.
 type Choice struct {
@@ -89,6 +151,12 @@ func Leaving(d Departure, r Room) Choice {
 		return Choice{Stop, "stopped: " + saves(d, r.Stopped, r.Goal.Stopped)}
 	}
 	return terminate("only the hibernated tier lacks machines (%s), and this one was not launched for hibernation", tiers)
+}
+
+// Foresee is what Leaving would say now of a machine in service, by its life and by what its pool's Standby shows.
+func Foresee(life contract.NodeView, view contract.StandbyView, now time.Time) Choice {
+	goal := Goal{Hibernated: Want{Count: view.Hibernated, Reason: "its target now"}, Stopped: Want{Count: view.Stopped, Reason: "its target now"}}
+	return Leaving(DepartureOf(life.Instance, view.Facts, now), RoomOf(view.StandbyState, goal, now))
 }
 
 // saves says what keeping the machine is good for. Its disk costs what another's would.

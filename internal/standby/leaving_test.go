@@ -5,8 +5,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 )
 
@@ -80,4 +83,68 @@ func TestLeavingKeepsNothingThatItMustNot(t *testing.T) {
 		require.Less(t, d.Age, DefaultRenewAfter)
 		require.True(t, r.MaxDiskUSDPerHour == 0 || d.DiskUSDPerHour <= r.MaxDiskUSDPerHour)
 	})
+}
+
+func TestDepartureOf(t *testing.T) {
+	i := contract.Instance{CapacityType: v1alpha1.OnDemand, ImageID: "ami-1", USDPerHour: 0.1, RootGiB: 90, Hibernatable: true, LaunchTime: keepNow.Add(-time.Hour)}
+	d := DepartureOf(i, contract.StandbyFacts{ImageID: "ami-1"}, keepNow)
+	require.Equal(t, Departure{CapacityType: v1alpha1.OnDemand, Hibernatable: true, USDPerHour: 0.1, DiskUSDPerHour: 0.01, Age: time.Hour}, d, "90 GiB cost $7.20 in 720 hours")
+	require.Empty(t, DepartureOf(i, contract.StandbyFacts{}, keepNow).Outdated, "nobody knows the template's image")
+	require.Equal(t, "its image is ami-1, the launch template's is ami-2 now", DepartureOf(i, contract.StandbyFacts{ImageID: "ami-2"}, keepNow).Outdated)
+}
+
+// Machines leave one after the other, each asked about when those before it are counted: no tier ever has more than its
+// target for it, and while a tier lacks machines of any kind, one that would do is kept.
+func TestMachinesThatLeaveFillNoPlaceTwice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		goal := Goal{Hibernated: Want{Count: rapid.IntRange(0, 4).Draw(t, "hibernated")}, Stopped: Want{Count: rapid.IntRange(0, 4).Draw(t, "stopped")}}
+		s := contract.StandbyState{Facts: contract.StandbyFacts{Spec: &v1alpha1.Standby{}}}
+		if rapid.Bool().Draw(t, "ceiling") {
+			s.Facts.Spec.MaxDiskUSDPerMonth = ptr.To(resource.MustParse(rapid.SampledFrom([]string{"0", "3", "7"}).Draw(t, "usd")))
+		}
+		if rapid.IntRange(0, 3).Draw(t, "drained") == 0 {
+			s.Drained = []v1alpha1.CapacityType{rapid.SampledFrom(Tiers).Draw(t, "tier")}
+		}
+		for _, tier := range Tiers {
+			if open := rapid.IntRange(0, 2).Draw(t, "open"); open > 0 {
+				s.Fills = append(s.Fills, contract.StandbyFill{Tier: tier, Open: open})
+			}
+		}
+		for n := range rapid.IntRange(0, 4).Draw(t, "machines") {
+			s.Machines = append(s.Machines, contract.StandbyMachine{
+				Instance: contract.Instance{ID: string(rune('a' + n)), LaunchTime: keepNow}, Tier: rapid.SampledFrom(Tiers).Draw(t, "its tier"),
+				Phase: rapid.SampledFrom([]contract.StandbyPhase{contract.StandbyMaking, contract.StandbyFrozen, contract.StandbyWaking, contract.StandbyLeaving}).Draw(t, "phase"),
+			})
+		}
+		counts := func() map[v1alpha1.CapacityType]int {
+			r := RoomOf(s, goal, keepNow)
+			return map[v1alpha1.CapacityType]int{v1alpha1.Hibernated: r.Goal.Hibernated.Count - r.Hibernated, v1alpha1.Stopped: r.Goal.Stopped.Count - r.Stopped}
+		}
+		for n := range rapid.IntRange(1, 8).Draw(t, "leaving") {
+			i := contract.Instance{ID: string(rune('k' + n)), CapacityType: v1alpha1.OnDemand, LaunchTime: keepNow, Hibernatable: rapid.Bool().Draw(t, "hibernatable")}
+			lacks, disks := counts(), DiskUSDPerMonth(s)
+			choice := Leaving(DepartureOf(i, s.Facts, keepNow), RoomOf(s, goal, keepNow))
+			tier := choice.Fate.Tier()
+			if tier == "" {
+				most := s.Facts.Spec.MaxDiskUSDPerMonth
+				dear := most != nil && disks+guessGiB*USDPerGiBMonth > most.AsApproximateFloat64()
+				require.True(t, dear || lacks[v1alpha1.Stopped] == 0 && (lacks[v1alpha1.Hibernated] == 0 || !i.Hibernatable), choice.Reason)
+				continue
+			}
+			require.Positive(t, lacks[tier])
+			require.NotContains(t, s.Drained, tier)
+			s.Machines = append(s.Machines, contract.StandbyMachine{Instance: i, Tier: tier, Phase: contract.StandbyMaking})
+			require.Equal(t, lacks[tier]-1, counts()[tier], "it is counted")
+		}
+	})
+}
+
+func TestForesee(t *testing.T) {
+	life := contract.NodeView{Instance: contract.Instance{ID: "i-1", CapacityType: v1alpha1.OnDemand, LaunchTime: keepNow}}
+	view := contract.StandbyView{Stopped: 1, StandbyState: contract.StandbyState{Facts: contract.StandbyFacts{Spec: &v1alpha1.Standby{Stopped: 1}}}}
+	require.Equal(t, Stop, Foresee(life, view, keepNow).Fate)
+	view.Fills = []contract.StandbyFill{{Tier: v1alpha1.Stopped, Open: 1}}
+	require.Equal(t, Choice{Terminate, "terminated: the standby has all it is to keep: 0 of 0 hibernated and 1 of 1 stopped"}, Foresee(life, view, keepNow))
+	view.Facts.Gone = true
+	require.Contains(t, Foresee(life, view, keepNow).Reason, "keeps no standby now")
 }

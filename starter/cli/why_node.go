@@ -92,6 +92,12 @@ func printVerdict(w io.Writer, cluster string, e explained, now time.Time) {
 	default:
 		fmt.Fprintf(w, "%s stays.\n", v.Node)
 	}
+	switch {
+	case v.Leaving != nil && v.Leaving.Fate != "":
+		fmt.Fprintf(w, "its machine: %s\n", v.Leaving.Fate)
+	case v.Leaving == nil && v.Fate != "":
+		fmt.Fprintf(w, "its machine, if it left now: %s\n", v.Fate)
+	}
 	fmt.Fprintln(w)
 	var rows [][]string
 	for _, r := range v.Reasons {
