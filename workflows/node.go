@@ -199,7 +199,11 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 	}
 	n.state.Phase, n.looks = step.Phase, 0
 	n.state.Since[step.Phase] = workflow.Now(ctx)
-	n.look.at(ctx, time.Time{})
+	if n.brief() && n.leaving() {
+		n.overdueAt(ctx)
+	} else {
+		n.look.at(ctx, time.Time{})
+	}
 	if step.Phase == contract.PhaseReady {
 		n.tellRace(ctx, true)
 	}
@@ -214,6 +218,9 @@ func (n *node) enter(ctx workflow.Context, step lifecycle.Step) {
 // save records the phases that people ask for later. The two that a healthy machine passes within a second are in the
 // next record's times, and so is the way there of one that is quick.
 func (n *node) save(ctx workflow.Context) {
+	if n.brief() && n.leaving() {
+		return // see leave
+	}
 	early := n.state.Revision == 0 && workflow.Now(ctx).Before(n.recordBy())
 	switch n.state.Phase {
 	case contract.PhaseLaunching:

@@ -35,6 +35,7 @@ func leaveAt(at time.Duration) event {
 // play has a machine that is ready leave after ten minutes, and gives its last view.
 func (d *departing) play(t *testing.T, w *world, in contract.NodeInput, events ...event) contract.NodeView {
 	t.Helper()
+	in.LeaveWithin = leaveWithin
 	env := w.env()
 	d.register(env)
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(

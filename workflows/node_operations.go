@@ -187,10 +187,11 @@ func (n *node) drained(ctx workflow.Context, op contract.Operation) (contract.Dr
 			keyword(contract.AttributeInstance, n.in.Instance.ID)),
 	}), contract.WorkflowDrain, in)
 	for !child.IsReady() {
-		err := workflow.Await(ctx, func() bool { return child.IsReady() || n.reclaims.Len() > 0 || n.answered() })
+		err := workflow.Await(ctx, func() bool { return child.IsReady() || n.reclaims.Len() > 0 || n.answered() || n.overdue() })
 		if err != nil {
 			break
 		}
+		n.recordOverdue()
 		n.hearReclaims(ctx)
 		n.confirm(ctx)
 		if !child.IsReady() && n.tighter(in) {

@@ -54,7 +54,7 @@ func (n *node) noticed(ctx workflow.Context, r contract.Reclaim) {
 	before := n.state.Reclaim
 	n.state.Reclaim = reclaim.Hear(before, r, now)
 	if n.state.Reclaim.Stands() && !before.Stands() {
-		n.decided(ctx, *n.state.Reclaim)
+		n.decided(ctx, *n.state.Reclaim, false)
 	}
 	n.describe(ctx)
 }
@@ -74,7 +74,7 @@ func (n *node) confirm(ctx workflow.Context) {
 		}
 		for _, r := range n.state.Reclaim.Asking {
 			if r.Kind == c.kind {
-				n.decided(ctx, contract.ReclaimState{Reclaim: r, Verdict: word.Verdict, Why: word.Why})
+				n.decided(ctx, contract.ReclaimState{Reclaim: r, Verdict: word.Verdict, Why: word.Why}, word.Recorded)
 			}
 		}
 		n.state.Reclaim = reclaim.Judge(n.state.Reclaim, c.kind, word, workflow.Now(ctx))
@@ -110,7 +110,24 @@ func (n *node) askEC2(ctx workflow.Context, r contract.Reclaim) workflow.Future 
 			InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 2 * time.Second,
 		},
 	}
-	return confirmActivity.start(ctx, o, contract.ConfirmReclaimInput{InstanceInput: n.instance(), Kind: r.Kind, By: by})
+	in := contract.ConfirmReclaimInput{InstanceInput: n.instance(), Kind: r.Kind, By: by}
+	if n.teaches(r) {
+		in.Record = n.reclaimed(r)
+	}
+	return confirmActivity.start(ctx, o, in)
+}
+
+// teaches reports whether a notice that is true says something of its offering: that EC2 takes spot machines of it.
+func (n *node) teaches(r contract.Reclaim) bool {
+	return r.Kind == contract.ReclaimInterruption && n.in.Instance.CapacityType == v1alpha1.Spot
+}
+
+// reclaimed is what the offering memory learns of a true interruption.
+func (n *node) reclaimed(r contract.Reclaim) contract.ReclaimedRecord {
+	return contract.ReclaimedRecord{
+		Instance: n.in.Instance.ID, Offering: contract.OfferingOf(n.in.Region, n.in.Instance), At: r.Notice,
+		Cluster: n.in.Cluster, Account: n.in.Account,
+	}
 }
 
 // answered reports whether EC2 has answered something that was not taken in yet.
@@ -124,19 +141,18 @@ func (n *node) answered() bool {
 }
 
 // decided puts a verdict on a notice into the node's story and record, and tells the offering memory of a true
-// interruption.
-func (n *node) decided(ctx workflow.Context, s contract.ReclaimState) {
+// interruption, unless whoever asked EC2 has told it.
+func (n *node) decided(ctx workflow.Context, s contract.ReclaimState, learned bool) {
 	n.remember(reclaim.Verdict(s))
-	n.record.want(n)
-	if s.Verdict != contract.ReclaimConfirmed || s.Kind != contract.ReclaimInterruption || n.in.Instance.CapacityType != v1alpha1.Spot {
+	if !n.brief() || !s.Leaves() {
+		n.record.want(n) // else it leaves, and that is recorded with it
+	}
+	if learned || s.Verdict != contract.ReclaimConfirmed || !n.teaches(s.Reclaim) {
 		return
 	}
 	n.learning++
 	detached, _ := workflow.NewDisconnectedContext(ctx)
-	write := putReclaimActivity.start(detached, recording("tell the offering memory"), contract.ReclaimedRecord{
-		Instance: n.in.Instance.ID, Offering: contract.OfferingOf(n.in.Region, n.in.Instance), At: s.Notice,
-		Cluster: n.in.Cluster, Account: n.in.Account,
-	})
+	write := putReclaimActivity.start(detached, recording("tell the offering memory"), n.reclaimed(s.Reclaim))
 	workflow.GoNamed(detached, "learn", func(ctx workflow.Context) {
 		if err := write.Get(ctx, nil); err != nil {
 			workflow.GetLogger(ctx).Error("the offering memory does not know of the reclaim", "error", err)

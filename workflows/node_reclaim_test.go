@@ -49,6 +49,29 @@ func TestNodeIsTakenBack(t *testing.T) {
 	})
 }
 
+// Where whoever asks EC2 has told the offering memory, the workflow need not; and its end is the one record of it.
+func TestAReclaimIsLearnedByWhoeverConfirmsIt(t *testing.T) {
+	w := newWorld(t)
+	w.confirm = func(in contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error) {
+		require.Equal(t, "i-1", in.Record.Instance)
+		require.Equal(t, "m5.large", in.Record.Offering.InstanceType)
+		require.False(t, in.Record.At.IsZero())
+		return contract.ConfirmReclaimResult{Verdict: contract.ReclaimConfirmed, Recorded: true}, nil
+	}
+	in := nodeInput()
+	in.RecordAfter, in.LeaveWithin = recordAfter, leaveWithin
+	env, _ := runAcrossContinue(t, w, func(env *testsuite.TestWorkflowEnvironment) { takesSignals(env) }, contract.WorkflowNode, in, []event{
+		{1 * time.Second, seen("a", true)},
+		{2 * time.Second, seen("b", true)},
+		{10 * time.Second, reclaimSignal("e-1", contract.ReclaimInterruption)},
+		{20 * time.Second, terminated()},
+	})
+	require.NoError(t, env.GetWorkflowError())
+	require.Empty(t, w.reclaimed)
+	require.Len(t, w.drained, 1)
+	require.Equal(t, []contract.Phase{contract.PhaseReady, contract.PhaseTerminated}, phases(w.records))
+}
+
 // A notice that EC2 knows nothing of: no pod moves, the mark comes off, and once more where the message comes once more.
 func TestNodeIsNotTakenBack(t *testing.T) {
 	w := newWorld(t)

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -68,6 +69,52 @@ func TestNodeIsRecordedInTime(t *testing.T) {
 				runAcrossContinue(t, w, func(env *testsuite.TestWorkflowEnvironment) { takesSignals(env) }, contract.WorkflowNode, in, tc.events)
 				require.Equal(t, tc.want, phases(w.records))
 			})
+		})
+	}
+}
+
+// Of a leaving that is soon over the store hears at its end, of one that takes its time meanwhile too; where the store is
+// down at the end, it hears when it is back. The workflow ends only then.
+func TestNodeThatLeavesIsRecordedOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		gone time.Duration // after it was asked
+		down int           // writes that fail
+		want []contract.Phase
+	}{
+		"soon":              {30 * time.Second, 0, []contract.Phase{contract.PhaseReady, contract.PhaseTerminated}},
+		"late":              {leaveWithin + 30*time.Second, 0, []contract.Phase{contract.PhaseReady, contract.PhaseTerminating, contract.PhaseTerminated}},
+		"the store is down": {30 * time.Second, 3, []contract.Phase{contract.PhaseReady, contract.PhaseTerminated}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			down := tc.down
+			var taken []contract.NodeRecord
+			w.putNode = func(r contract.NodeRecord) error {
+				if r.View.Phase == contract.PhaseTerminated && down > 0 {
+					down--
+					return errors.New("the store is down")
+				}
+				taken = append(taken, r)
+				return nil
+			}
+			env := w.env()
+			sent := takesSignals(env)
+			at := time.Hour
+			for _, e := range []event{
+				{8 * time.Second, seen("a", true)},
+				{9 * time.Second, seen("b", true)},
+				{at, signal(contract.SignalTerminate, contract.Operation{})},
+				{at + tc.gone, signal(contract.SignalObserved, contract.Observation{Key: "d", InstanceState: "terminated"})},
+			} {
+				env.RegisterDelayedCallback(func() { e.do(env) }, e.at)
+			}
+			in := nodeInput()
+			in.RecordAfter, in.LeaveWithin = recordAfter, leaveWithin
+			env.ExecuteWorkflow(contract.WorkflowNode, in)
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, tc.want, phases(taken))
+			require.Equal(t, []string{contract.SignalGone}, *sent)
+			require.Zero(t, down)
 		})
 	}
 }

@@ -1,6 +1,9 @@
 package workflows
 
 import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"floe.dev/floe/api/contract"
@@ -15,10 +18,32 @@ type recorder struct {
 
 // want asks for the present state to be written.
 func (r *recorder) want(n *node) {
+	r.next = n.written()
+}
+
+// last writes the present state, which is the last, and waits until it is written. It is tried within the workflow's own
+// task first, which costs one event and not six.
+func (r *recorder) last(ctx workflow.Context, n *node) {
+	_ = workflow.Await(ctx, r.idle) // the context is a disconnected one
+	record := n.written()
+	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: lastWithin, StartToCloseTimeout: lastWithin, Summary: "record phase " + string(record.View.Phase),
+		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+	}), putNodeActivity.name, *record).Get(ctx, nil)
+	if err != nil {
+		r.next = record // for as long as it takes
+	}
+}
+
+// lastWithin is how long a workflow task may wait for the store.
+const lastWithin = 2 * time.Second
+
+// written is the present state as the store is to have it.
+func (n *node) written() *contract.NodeRecord {
 	n.state.Revision++
 	view := n.view()
 	view.Seen = nil // of use to the workflow alone
-	r.next = &contract.NodeRecord{ID: n.id(), Revision: n.state.Revision, At: view.Since[view.Phase], View: view}
+	return &contract.NodeRecord{ID: n.id(), Revision: n.state.Revision, At: view.Since[view.Phase], View: view}
 }
 
 func (r *recorder) idle() bool { return r.next == nil && !r.busy }

@@ -140,6 +140,8 @@ func (s *scaleUp) walk(ctx workflow.Context, chain contract.Chain) error {
 const (
 	// recordAfter is within the minute that the store may be behind.
 	recordAfter = 50 * time.Second
+	// leaveWithin is what a reclaim gives a machine; EC2 takes most of a minute to end one, and budgets of pods may take longer.
+	leaveWithin = 2 * time.Minute
 	// mostChildren of a hop are started as children, which the UI shows beneath their ScaleUp. Children of one parent
 	// start one after the other, each with a task of the parent's: more of them are started by an activity.
 	mostChildren = 16

@@ -191,7 +191,7 @@ func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract
 		nodes = append(nodes, contract.NodeInput{
 			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
 			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose, Template: chain.Template,
-			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, Trace: s.in.Trace,
+			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, LeaveWithin: leaveWithin, Trace: s.in.Trace,
 			Tier: s.in.Tier, Standby: chain.Standby, Race: s.in.Race,
 		})
 	}

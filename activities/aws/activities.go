@@ -27,6 +27,7 @@ type Store interface {
 	PutLearned(ctx context.Context, record contract.HopRecord) error
 	Learned(ctx context.Context, region string, since time.Time) ([]store.Learned, error)
 	ClaimProbes(ctx context.Context, by string, probes []contract.Override) (taken map[string]bool, err error)
+	PutReclaim(ctx context.Context, record contract.ReclaimedRecord) error
 }
 
 // Options are what Activities are made of.
@@ -105,6 +106,8 @@ type noStore struct{}
 func (noStore) PutHops(context.Context, []contract.HopRecord) error { return nil }
 
 func (noStore) PutLearned(context.Context, contract.HopRecord) error { return nil }
+
+func (noStore) PutReclaim(context.Context, contract.ReclaimedRecord) error { return nil }
 
 func (noStore) Learned(context.Context, string, time.Time) ([]store.Learned, error) { return nil, nil }
 

@@ -20,6 +20,8 @@ const (
 	confirmEvery = 2 * time.Second
 	// confirmTimeout bounds one look, so that several fit in the time there is.
 	confirmTimeout = 5 * time.Second
+	// learnTimeout bounds the write to the offering memory that a yes brings.
+	learnTimeout = 500 * time.Millisecond
 )
 
 // ConfirmReclaim asks EC2 whether a notice is true: of an interruption the status of the instance's spot request, of a
@@ -27,7 +29,7 @@ const (
 //
 // A yes is the answer at once. Until in.By a no may be EC2's lag, and a failure may pass: both are errors to be retried,
 // of type contract.ErrUnavailable. From then on a no refutes the notice, and where EC2 does not answer, that is the
-// verdict.
+// verdict. A yes is told to the offering memory too, where in.Record says what of it; the result says whether it took it.
 func (a *Activities) ConfirmReclaim(ctx context.Context, in contract.ConfirmReclaimInput) (contract.ConfirmReclaimResult, error) {
 	var look func(context.Context, *account) (word, error)
 	switch in.Kind {
@@ -57,13 +59,30 @@ func (a *Activities) ConfirmReclaim(ctx context.Context, in contract.ConfirmRecl
 	case err != nil:
 		return contract.ConfirmReclaimResult{}, later(why(err))
 	case w.yes:
-		return contract.ConfirmReclaimResult{Verdict: contract.ReclaimConfirmed, Why: w.says, Deadline: w.at}, nil
+		return contract.ConfirmReclaimResult{
+			Verdict: contract.ReclaimConfirmed, Why: w.says, Deadline: w.at, Recorded: a.learnReclaim(ctx, in.Record),
+		}, nil
 	case w.says == "" && over:
 		return contract.ConfirmReclaimResult{Verdict: contract.ReclaimUnanswered, Why: "EC2 shows nothing of " + in.Instance}, nil
 	case over:
 		return contract.ConfirmReclaimResult{Verdict: contract.ReclaimRefuted, Why: w.says}, nil
 	}
 	return contract.ConfirmReclaimResult{}, later("EC2 does not say so yet: " + w.says)
+}
+
+// learnReclaim tells the offering memory of a true interruption, and reports whether it has taken it. It is tried once: the
+// machine's pods wait for the answer, and the Node's workflow sees to what the store did not take.
+func (a *Activities) learnReclaim(ctx context.Context, record contract.ReclaimedRecord) bool {
+	if record == (contract.ReclaimedRecord{}) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
+	defer cancel()
+	err := a.store.PutReclaim(ctx, record)
+	if err != nil {
+		a.log.WarnContext(ctx, "the offering memory does not know of a reclaim yet", "instance", record.Instance, "error", err)
+	}
+	return err == nil
 }
 
 // word is EC2's word on a notice.

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -45,6 +46,29 @@ func TestConfirmReclaim(t *testing.T) {
 	require.Equal(t, contract.ReclaimUnanswered, r.Verdict, "what EC2 does not show is no refutation")
 	_, err = b.confirm(other, contract.ReclaimRebalance, time.Minute)
 	require.Equal(t, contract.ErrInvalidInput, typeOf(t, err))
+}
+
+// A yes is told to the offering memory, where there is something to learn; a store that is down holds nobody up.
+func TestConfirmedReclaimsAreLearned(t *testing.T) {
+	b := newBed(t, "")
+	launched, err := b.launch(launchInput("token", 1, v1alpha1.Spot, "m5.large"))
+	require.NoError(t, err)
+	b.script("reclaim * spot *: 1")
+	in := contract.ConfirmReclaimInput{InstanceInput: instanceInput(launched.Instances[0].ID), Kind: contract.ReclaimInterruption, By: time.Now().Add(time.Minute)}
+	confirmed := func() (r contract.ConfirmReclaimResult) {
+		require.Eventually(t, func() bool {
+			r, err = b.ConfirmReclaim(t.Context(), in)
+			return err == nil
+		}, 5*time.Second, 50*time.Millisecond)
+		require.Equal(t, contract.ReclaimConfirmed, r.Verdict)
+		return r
+	}
+	require.False(t, confirmed().Recorded, "there is nothing to learn")
+	in.Record = contract.ReclaimedRecord{Instance: in.Instance, At: time.Now()}
+	require.True(t, confirmed().Recorded)
+	b.kept.answer(nil, errors.New("the store is down"))
+	require.False(t, confirmed().Recorded)
+	require.Len(t, b.kept.reclaims, 2)
 }
 
 func TestConfirmScheduled(t *testing.T) {

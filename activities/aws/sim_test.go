@@ -166,6 +166,8 @@ type keptStore struct {
 	starts  []contract.HopRecord // what starts taught
 	claims  map[string]string    // probes by id, and whose they are
 	err     error
+
+	reclaims []contract.ReclaimedRecord
 }
 
 // answer sets what the store says from now on.
@@ -173,6 +175,13 @@ func (k *keptStore) answer(learned []store.Learned, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.learned, k.err = learned, err
+}
+
+func (k *keptStore) PutReclaim(_ context.Context, record contract.ReclaimedRecord) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.reclaims = append(k.reclaims, record)
+	return k.err
 }
 
 func (k *keptStore) PutHops(_ context.Context, records []contract.HopRecord) error {

@@ -80,6 +80,8 @@ type ConfirmReclaimInput struct {
 	Kind ReclaimKind `json:"kind"`
 	// By is when an answer has to be there: until then EC2 may lag behind its own notice.
 	By time.Time `json:"by"`
+	// Record is what the offering memory is to learn if it is true; the zero value where there is nothing to learn.
+	Record ReclaimedRecord `json:"record,omitzero"`
 }
 
 // ConfirmReclaimResult is EC2's word.
@@ -88,6 +90,8 @@ type ConfirmReclaimResult struct {
 	Why     string         `json:"why,omitempty"`
 	// Deadline is EC2's own word of when the machine goes; zero where it says none.
 	Deadline time.Time `json:"deadline,omitzero"`
+	// Recorded is true where the offering memory has learned of it.
+	Recorded bool `json:"recorded,omitempty"`
 }
 
 // UnmarkInput asks to take the mark of a reclaim off a Node.

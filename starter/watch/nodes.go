@@ -94,7 +94,7 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 	if state := n.instances.state(instance); state != "" && state != before.state {
 		now.state, seen.InstanceState = state, state
 	}
-	if seen.Node == nil && (seen.InstanceState == "" || booted(before.state, seen.InstanceState)) {
+	if seen.Node == nil && (seen.InstanceState == "" || booted(before.state, seen.InstanceState) || there && ending(node, seen.InstanceState)) {
 		n.forget(instance, before)
 		return
 	}
@@ -130,6 +130,12 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 // with the Node's news: each signal is four events of a history.
 func booted(before, now string) bool {
 	return (before == "" || before == "pending") && (now == "pending" || now == "running")
+}
+
+// ending reports whether EC2's word says no more of a machine that Floe has drained than that it goes, which its workflow
+// has asked for; that it is gone is told.
+func ending(node *corev1.Node, now string) bool {
+	return now == "shutting-down" && slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintLeaving })
 }
 
 // same reports whether two views of a Node tell its workflow the same. Kubernetes' own taints (node.kubernetes.io/…)
