@@ -3,9 +3,93 @@ package v1alpha1
 import (
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
+
+// Standby is the room for machines made ready and then frozen.
+type Standby struct {
+	// Hibernated is how many machines are kept hibernated.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Hibernated int32 `json:"hibernated,omitempty"`
+	// Stopped is how many machines are kept stopped.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Stopped int32 `json:"stopped,omitempty"`
+	// Targets are reasons to keep more than those numbers: by the pool's size, by the clock, by forecast.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Targets []StandbyTarget `json:"targets,omitempty"`
+	// Prefetch says which images are pulled before a machine is frozen. Empty: none, but those that its daemonsets need.
+	// +optional
+	Prefetch *Prefetch `json:"prefetch,omitempty"`
+	// NodeWhileFrozen says what becomes of the Node of a machine that is frozen: Keep (the default) leaves it in the cluster,
+	// closed to pods and NotReady; Delete deletes it, and the machine registers anew when it boots, as cluster-autoscaler
+	// stops working where more than 45 % of a cluster's Nodes are not ready. Delete is for the tier stopped: the Node of a
+	// hibernated machine is kept whatever is said here, since its kubelet does not register again when it wakes.
+	// +optional
+	// +kubebuilder:default=Keep
+	NodeWhileFrozen NodeWhileFrozen `json:"nodeWhileFrozen,omitempty"`
+	// Requests is what each standby machine must hold, such as {cpu: 3500m, memory: 14Gi}. Empty: the cheapest machine that
+	// the pool's on-demand steps allow.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=10
+	Requests corev1.ResourceList `json:"requests,omitempty"`
+	// MinUptime is how long a machine must have been up before it is asked to hibernate. EC2 refuses it for about two
+	// minutes after the launch.
+	// +optional
+	// +kubebuilder:default="2m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	MinUptime *metav1.Duration `json:"minUptime,omitempty"`
+	// ResumeTimeout is how long after its start a machine may take to prove that it is alive. One that has not is terminated
+	// and replaced. Memory is read as fast as the root volume gives it: 32 GiB at 125 MiB/s are four and a half minutes.
+	// +optional
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	ResumeTimeout *metav1.Duration `json:"resumeTimeout,omitempty"`
+	// RenewAfter is the age at which a standby machine is replaced by a new one, at most 59 days: EC2 keeps no hibernated
+	// machine beyond 60. One of an older launch template version is replaced before.
+	// +optional
+	// +kubebuilder:default="1200h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	RenewAfter *metav1.Duration `json:"renewAfter,omitempty"`
+	// RenewAtOnce is how many machines may be under renewal at the same time.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	RenewAtOnce int32 `json:"renewAtOnce,omitempty"`
+	// OverResume is how many machines more than it asks for are woken for a claim: a number, or a percentage of the claim,
+	// rounded up. Those that prove themselves first are kept, and the others go back to sleep, never opened to pods. 0
+	// unless given.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:Pattern=`^(100|[0-9]{1,2})%$`
+	// +kubebuilder:validation:XValidation:rule="type(self) != int || (int(self) >= 0 && int(self) <= 1000)",message="want a number from 0 to 1000, or a percentage of the claim, such as 20%"
+	OverResume *intstr.IntOrString `json:"overResume,omitempty"`
+	// RaceAfter is how long after a claim's start its machines may be unproven before a cold launch races them: for each that
+	// is, a machine is bought by the pool's other steps. Whichever is ready first is kept; a frozen one that loses goes back
+	// to sleep, a cold one is given back. 0s races at once. Empty: no race.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	RaceAfter *metav1.Duration `json:"raceAfter,omitempty"`
+	// MaxDiskUSDPerMonth bounds what the root volumes of standby machines may cost a month, at gp3's price of 0.08 USD for
+	// each GiB. Beyond it no machine is made ready, whatever the targets say. Empty: no bound.
+	// +optional
+	MaxDiskUSDPerMonth *resource.Quantity `json:"maxDiskUSDPerMonth,omitempty"`
+}
 
 // StandbyTarget is one reason to keep machines of a tier: by the pool's size, by the clock, or by what its own history
 // foretells. A tier is kept at the largest of its number and its targets.

@@ -5,8 +5,8 @@
 package v1alpha1
 
 import (
-	"k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -16,27 +16,27 @@ func (in *Disruption) DeepCopyInto(out *Disruption) {
 	*out = *in
 	if in.EmptyAfter != nil {
 		in, out := &in.EmptyAfter, &out.EmptyAfter
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.Stabilization != nil {
 		in, out := &in.Stabilization, &out.Stabilization
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.ReturnAfter != nil {
 		in, out := &in.ReturnAfter, &out.ReturnAfter
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.ExpireAfter != nil {
 		in, out := &in.ExpireAfter, &out.ExpireAfter
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.MinimumAge != nil {
 		in, out := &in.MinimumAge, &out.MinimumAge
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.Conditions != nil {
@@ -55,12 +55,12 @@ func (in *Disruption) DeepCopyInto(out *Disruption) {
 	}
 	if in.DrainTimeout != nil {
 		in, out := &in.DrainTimeout, &out.DrainTimeout
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.ReclaimMargin != nil {
 		in, out := &in.ReclaimMargin, &out.ReclaimMargin
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }
@@ -85,7 +85,7 @@ func (in *DisruptionBudget) DeepCopyInto(out *DisruptionBudget) {
 	}
 	if in.Duration != nil {
 		in, out := &in.Duration, &out.Duration
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }
@@ -105,7 +105,7 @@ func (in *FallbackStep) DeepCopyInto(out *FallbackStep) {
 	*out = *in
 	if in.Requirements != nil {
 		in, out := &in.Requirements, &out.Requirements
-		*out = make([]v1.NodeSelectorRequirement, len(*in))
+		*out = make([]corev1.NodeSelectorRequirement, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -127,7 +127,7 @@ func (in *Headroom) DeepCopyInto(out *Headroom) {
 	*out = *in
 	if in.Requests != nil {
 		in, out := &in.Requests, &out.Requests
-		*out = make(v1.ResourceList, len(*in))
+		*out = make(corev1.ResourceList, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val.DeepCopy()
 		}
@@ -229,7 +229,7 @@ func (in *NodePoolSpec) DeepCopyInto(out *NodePoolSpec) {
 	}
 	if in.Requirements != nil {
 		in, out := &in.Requirements, &out.Requirements
-		*out = make([]v1.NodeSelectorRequirement, len(*in))
+		*out = make([]corev1.NodeSelectorRequirement, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -237,7 +237,7 @@ func (in *NodePoolSpec) DeepCopyInto(out *NodePoolSpec) {
 	in.Template.DeepCopyInto(&out.Template)
 	if in.Reserved != nil {
 		in, out := &in.Reserved, &out.Reserved
-		*out = make(v1.ResourceList, len(*in))
+		*out = make(corev1.ResourceList, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val.DeepCopy()
 		}
@@ -249,7 +249,7 @@ func (in *NodePoolSpec) DeepCopyInto(out *NodePoolSpec) {
 	}
 	if in.Limits != nil {
 		in, out := &in.Limits, &out.Limits
-		*out = make(v1.ResourceList, len(*in))
+		*out = make(corev1.ResourceList, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val.DeepCopy()
 		}
@@ -263,12 +263,12 @@ func (in *NodePoolSpec) DeepCopyInto(out *NodePoolSpec) {
 	}
 	if in.RegistrationTimeout != nil {
 		in, out := &in.RegistrationTimeout, &out.RegistrationTimeout
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.HedgeAfter != nil {
 		in, out := &in.HedgeAfter, &out.HedgeAfter
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.Standby != nil {
@@ -299,7 +299,7 @@ func (in *NodePoolStatus) DeepCopyInto(out *NodePoolStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -328,14 +328,14 @@ func (in *NodeTemplate) DeepCopyInto(out *NodeTemplate) {
 	}
 	if in.Taints != nil {
 		in, out := &in.Taints, &out.Taints
-		*out = make([]v1.Taint, len(*in))
+		*out = make([]corev1.Taint, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
 	if in.StartupTaints != nil {
 		in, out := &in.StartupTaints, &out.StartupTaints
-		*out = make([]v1.Taint, len(*in))
+		*out = make([]corev1.Taint, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -390,24 +390,24 @@ func (in *Standby) DeepCopyInto(out *Standby) {
 	}
 	if in.Requests != nil {
 		in, out := &in.Requests, &out.Requests
-		*out = make(v1.ResourceList, len(*in))
+		*out = make(corev1.ResourceList, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val.DeepCopy()
 		}
 	}
 	if in.MinUptime != nil {
 		in, out := &in.MinUptime, &out.MinUptime
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.ResumeTimeout != nil {
 		in, out := &in.ResumeTimeout, &out.ResumeTimeout
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.RenewAfter != nil {
 		in, out := &in.RenewAfter, &out.RenewAfter
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.OverResume != nil {
@@ -417,7 +417,7 @@ func (in *Standby) DeepCopyInto(out *Standby) {
 	}
 	if in.RaceAfter != nil {
 		in, out := &in.RaceAfter, &out.RaceAfter
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.MaxDiskUSDPerMonth != nil {
@@ -518,7 +518,7 @@ func (in *UnsoundCondition) DeepCopyInto(out *UnsoundCondition) {
 	*out = *in
 	if in.After != nil {
 		in, out := &in.After, &out.After
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }
