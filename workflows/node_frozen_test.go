@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -42,7 +43,7 @@ func TestImagesArePulledBeforeTheFreeze(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, f.proven[0].Last.Images)
 	require.Equal(t, contract.PhaseReady, v.Phase, "missing images keep it from nothing")
 	require.Equal(t, []string{"b"}, v.Standby.Prefetched.Lost)
-	require.Contains(t, v.Notes[1], "1 of its 2 prefetched images are gone (b)")
+	require.Contains(t, v.Notes[1], "Prefetched and gone: 1 image (b).")
 }
 
 // A prefetch that fails loses no machine: it is frozen with what it has.
@@ -194,27 +195,60 @@ func TestNodesOfFrozenMachinesThatGoWrong(t *testing.T) {
 	t.Run("the Standby was started anew", func(t *testing.T) {
 		w, f := newWorld(t), newFreezer()
 		deletesNodes(w, f)
+		f.freeze = func(contract.FreezeInput) (contract.FreezeResult, error) {
+			return contract.FreezeResult{Prefetch: true, DeleteNode: true}, nil
+		}
+		f.prefetch = func(int) (contract.PrefetchResult, error) { return contract.PrefetchResult{Images: []string{"a"}}, nil }
 		w.describe = func(contract.InstanceInput) (contract.InstanceResult, error) {
 			return contract.InstanceResult{State: "stopped"}, nil
 		}
 		env := w.env()
 		f.register(env)
-		sent := takesSignals(env)
+		var reports []contract.StandbyReport
+		env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, contract.SignalReported, mock.Anything).Return(
+			func(_, _, _, _ string, payload any) error {
+				reports = append(reports, payload.(contract.StandbyReport))
+				return nil
+			})
 		for _, e := range []event{{2 * time.Second, seen("a", true)}, {3 * time.Second, seen("b", true)}, stop, nodeGone(12 * time.Minute)} {
 			env.RegisterDelayedCallback(func() { e.do(env) }, e.at)
 		}
 		env.RegisterDelayedCallback(func() { env.CancelWorkflow() }, 3*time.Hour)
 		env.ExecuteWorkflow(contract.WorkflowNode, onDemand())
-		told := 0
-		for _, s := range *sent {
-			if s == contract.SignalReported {
-				told++
-			}
+		require.GreaterOrEqual(t, len(reports), 2, "it is told again every hour")
+		for _, r := range reports {
+			require.Equal(t, contract.ReportFrozen, r.State)
+			require.Equal(t, []string{contract.ImageKey("a")}, r.Images)
 		}
-		require.GreaterOrEqual(t, told, 2, "it is told again every hour")
 	})
 }
 
 func noNode() error {
 	return temporal.NewApplicationError("cluster demo has no Node ip-10-0-0-1", contract.ErrNodeNotFound)
+}
+
+// A frozen machine that lacks much of what would be prefetched today is renewed.
+func TestStandbyRenewsByItsImages(t *testing.T) {
+	facts := func(p *pooled) {
+		p.facts.Spec.Prefetch = &v1alpha1.Prefetch{DriftPercent: 50}
+		p.facts.Images = []contract.ChosenImage{{Image: "web:2", Bytes: 3}, {Image: "base:1", Bytes: 1}}
+	}
+	frozen := func(at time.Duration, images ...string) event {
+		r := contract.StandbyReport{
+			Key: at.String(), Instance: machineOf(1), Tier: v1alpha1.Hibernated, State: contract.ReportFrozen, Verdict: contract.VerdictHibernated,
+		}
+		for _, image := range images {
+			r.Images = append(r.Images, contract.ImageKey(image))
+		}
+		return event{at, signal(contract.SignalReported, r)}
+	}
+	p := newPooled(1)
+	facts(p)
+	v := p.play(t, frozen(0, "web:1", "base:1"))
+	require.Contains(t, v.Machines[0].Renewing, "it lacks 75 % of the images")
+
+	p = newPooled(1)
+	facts(p)
+	v = p.play(t, frozen(0, "web:2"))
+	require.Empty(t, v.Machines[0].Renewing, "what it lacks is less than it may")
 }

@@ -146,9 +146,9 @@ func TestWordsOnWhatWasPrefetched(t *testing.T) {
 
 	listed := []string{"a", "b", "c"}
 	require.Empty(t, There(nil, 0, nil))
-	require.Equal(t, " Its 3 prefetched images are there.", There(listed, 3, nil))
-	require.Contains(t, There(listed, 2, []string{"c"}), " 1 of its 3 prefetched images are gone (c)")
-	require.Equal(t, " Of 1 prefetched image nothing can be said: its Node lists no more.", There(listed, 2, nil))
+	require.Equal(t, " Prefetched and there still: 3 images.", There(listed, 3, nil))
+	require.Contains(t, There(listed, 2, []string{"c"}), " Prefetched and gone: 1 image (c). ")
+	require.Equal(t, " Prefetched, and nobody knows whether there still: 1 image.", There(listed, 2, nil))
 }
 
 func TestForget(t *testing.T) {

@@ -40,13 +40,12 @@ func There(before []string, there int, lost []string) string {
 	case n == 0:
 		return ""
 	case there == n:
-		return fmt.Sprintf(" Its %s are there.", count(n, "prefetched image"))
+		return fmt.Sprintf(" Prefetched and there still: %s.", count(n, "image"))
 	case len(lost) > 0:
-		said = fmt.Sprintf(" %d of its %s are gone (%s): its pods wait for their pull, and they are pulled again before its next freeze.",
-			len(lost), count(n, "prefetched image"), names(lost))
+		said = fmt.Sprintf(" Prefetched and gone: %s (%s). Its pods wait for their pull, and the next freeze pulls them again.", count(len(lost), "image"), names(lost))
 	}
 	if unsaid := len(before) - there - len(lost); unsaid > 0 {
-		said += fmt.Sprintf(" Of %s nothing can be said: its Node lists no more.", count(unsaid, "prefetched image"))
+		said += fmt.Sprintf(" Prefetched, and nobody knows whether there still: %s.", count(unsaid, "image"))
 	}
 	return said
 }

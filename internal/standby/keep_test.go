@@ -44,6 +44,17 @@ func TestKeep(t *testing.T) {
 	}
 	renewing := func(m *contract.StandbyMachine) { m.Renewing = "it is old" }
 	facts := contract.StandbyFacts{Spec: &v1alpha1.Standby{RenewAtOnce: 1}, ImageID: "ami-1"}
+	prefetching := contract.StandbyFacts{
+		Spec:    &v1alpha1.Standby{RenewAtOnce: 1, Prefetch: &v1alpha1.Prefetch{DriftPercent: 50}},
+		ImageID: "ami-1", Images: []contract.ChosenImage{{Image: "new", Bytes: 3}, {Image: "other", Bytes: 1}},
+	}
+	tried := func(images ...string) func(*contract.StandbyMachine) {
+		return func(m *contract.StandbyMachine) {
+			for _, image := range images {
+				m.Images = append(m.Images, contract.ImageKey(image))
+			}
+		}
+	}
 	cheap := resource.MustParse("4.1") // two of 25 GiB are 4 USD
 	for name, c := range map[string]struct {
 		state contract.StandbyState
@@ -77,6 +88,15 @@ func TestKeep(t *testing.T) {
 		},
 		"one of an older image is renewed": {
 			contract.StandbyState{Facts: contract.StandbyFacts{Spec: facts.Spec, ImageID: "ami-2"}, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 1, 1, nil, 1,
+		},
+		"one whose images have drifted is renewed": {
+			contract.StandbyState{Facts: prefetching, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, tried("old")), kept("b", contract.StandbyFrozen, tried("new", "old"))}}, 2, 1, nil, 1,
+		},
+		"what was tried has not drifted": {
+			contract.StandbyState{Facts: prefetching, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen, tried("new"))}}, 1, 0, nil, 0,
+		},
+		"what is chosen today is not known": {
+			contract.StandbyState{Facts: contract.StandbyFacts{Spec: prefetching.Spec, ImageID: "ami-1"}, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 1, 0, nil, 0,
 		},
 		"the price of disks": {
 			contract.StandbyState{Facts: contract.StandbyFacts{Spec: &v1alpha1.Standby{MaxDiskUSDPerMonth: &cheap}}, Machines: []contract.StandbyMachine{kept("a", contract.StandbyFrozen)}}, 5, 1, nil, 0,
