@@ -299,6 +299,29 @@ func TestScaleUpTakesLateClaimsOrGivesThemBack(t *testing.T) {
 	}
 }
 
+// A claim without an answer is hedged like any hop: what is bought beside it is kept, and what the claim brings then goes
+// back to sleep.
+func TestScaleUpHedgesAClaim(t *testing.T) {
+	w := newWorld(t)
+	w.chain = func(contract.OpenChainInput) (contract.Chain, error) {
+		chain := claimable()
+		chain.HedgeAfter = time.Second
+		return chain, nil
+	}
+	env := w.env()
+	nodes := noNodes(env)
+	s := answersClaims(env, 3*time.Second, "i-1")
+	w.slowly(env, 500*time.Millisecond)
+	env.ExecuteWorkflow(contract.WorkflowScaleUp, scaleUpInput(1))
+	var view contract.ScaleUpView
+	require.NoError(t, env.GetWorkflowResult(&view))
+	require.Len(t, w.launches, 1)
+	require.Less(t, view.Hops[1].Started.Sub(view.Hops[0].Started), contract.ClaimPatience)
+	require.Len(t, *nodes, 1)
+	require.Empty(t, (*nodes)[0].Surplus)
+	require.Equal(t, []string{"i-1"}, s.unclaim[0].Instances)
+}
+
 func TestScaleUpIsHeldAndReleased(t *testing.T) {
 	hold := func(d time.Duration) contract.Operation {
 		return contract.Operation{By: "alice", Reason: "wait", For: metav1.Duration{Duration: d}}

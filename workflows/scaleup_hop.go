@@ -177,6 +177,10 @@ func (s *scaleUp) find(number int) *underWay {
 func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract.Hop, instances []contract.Instance) {
 	var kept []contract.Instance
 	var nodes []contract.NodeInput
+	purpose := s.in.Purpose
+	if s.in.Race != "" {
+		purpose = contract.PurposeDemand // one that wins is the claim's, whose pods it serves
+	}
 	for _, instance := range instances {
 		surplus, pods := "", []string(nil)
 		if s.missing() == 0 {
@@ -190,7 +194,7 @@ func (s *scaleUp) hatch(ctx workflow.Context, chain contract.Chain, hop contract
 		}
 		nodes = append(nodes, contract.NodeInput{
 			Cluster: s.in.Cluster, Pool: s.in.Pool, Account: chain.Account, Region: chain.Region, Instance: instance,
-			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: s.in.Purpose, Template: chain.Template,
+			ScaleUp: s.info.WorkflowExecution.ID, Plan: s.in.Plan, Purpose: purpose, Template: chain.Template,
 			RegistrationTimeout: chain.RegistrationTimeout, Pods: pods, Surplus: surplus, RecordAfter: recordAfter, LeaveWithin: leaveWithin, Trace: s.in.Trace,
 			Tier: s.in.Tier, Standby: chain.Standby, Race: s.in.Race,
 		})

@@ -191,6 +191,43 @@ func TestStandbyRacesColdMachines(t *testing.T) {
 	}
 }
 
+// However often it continues as new: three are woken for two, a cold one is bought for the second seat, and is sent away when
+// that is taken.
+func TestStandbyRaceAcrossContinueAsNew(t *testing.T) {
+	for _, turns := range []int{0, 3, 4, 5, 7, 11} { // a run begins with a look or two
+		over := intstr.FromInt32(1)
+		p := newPooled(3)
+		p.facts.Spec.OverResume, p.facts.Spec.RaceAfter = &over, &metav1.Duration{Duration: 30 * time.Second}
+		p.sleepers = 3
+		in := p.input()
+		in.MaxTurns = turns
+		var v contract.StandbyView
+		cold := signal(contract.SignalLaunchFilled, contract.LaunchEvent{Key: "f", Race: "k", Instances: []contract.Instance{{ID: "i-cold"}}})
+		runAcrossContinue(t, newWorld(t), p.prepare, contract.WorkflowStandby, in, []event{
+			claims(time.Minute, "k", 2),
+			proves(80*time.Second, "k", 2), reports(81*time.Second, 2, contract.ReportInService),
+			{100 * time.Second, cold},
+			proves(2*time.Minute, "k", 3), reports(121*time.Second, 3, contract.ReportInService),
+			{3 * time.Minute, signal(contract.SignalCold, contract.ColdReport{Claim: "k", Instance: "i-cold"})},
+			proves(4*time.Minute, "k", 1), reports(5*time.Minute, 1, contract.ReportFrozen),
+			{10 * time.Minute, func(env *testsuite.TestWorkflowEnvironment) {
+				v = standbyView(t, env)
+				env.CancelWorkflow()
+			}},
+		})
+		require.Equal(t, []string{"resume/demo/i-2/1", "resume/demo/i-3/1"}, opened(p))
+		require.Equal(t, map[string]contract.StandbyPhase{"i-1": contract.StandbyFrozen}, whereabouts(v))
+		require.Contains(t, p.sent, "node/demo/i-cold terminate")
+		require.Equal(t, []string{"i-1"}, p.gone)
+		require.Empty(t, v.Races)
+		counts := map[contract.Purpose]int{}
+		for _, l := range p.launches {
+			counts[l.Purpose] += l.Count
+		}
+		require.Equal(t, map[contract.Purpose]int{contract.PurposeRace: 1, contract.PurposeStandby: 2}, counts)
+	}
+}
+
 // resumeAsking is a resume that asks before it opens.
 func resumeAsking(at time.Duration) event {
 	return event{at, signal(contract.SignalResume, contract.Operation{

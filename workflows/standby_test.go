@@ -46,11 +46,8 @@ func newPooled(hibernated int32) *pooled {
 	}}
 }
 
-// play runs a Standby through events and gives its last view.
-func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView) {
-	t.Helper()
-	w := newWorld(t)
-	env := w.env()
+// prepare has the world answer in an environment.
+func (p *pooled) prepare(env *testsuite.TestWorkflowEnvironment) {
 	p.register(env)
 	env.RegisterActivityWithOptions(func(contract.ReadStandbyInput) (contract.StandbyFacts, error) { return p.facts, nil },
 		activity.RegisterOptions{Name: contract.ActivityReadStandby})
@@ -91,15 +88,10 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 			}
 			return nil
 		})
-	for _, e := range events {
-		env.RegisterDelayedCallback(func() { e.do(env) }, e.at)
-	}
-	env.RegisterDelayedCallback(func() {
-		got, err := env.QueryWorkflow(contract.QueryStandby)
-		require.NoError(t, err)
-		require.NoError(t, got.Get(&view))
-		env.CancelWorkflow()
-	}, 30*time.Minute)
+}
+
+// input starts a Standby with its sleepers.
+func (p *pooled) input() contract.StandbyInput {
 	in := contract.StandbyInput{Cluster: "demo", Pool: "general", State: &contract.StandbyState{}}
 	for n := range p.sleepers {
 		in.State.Machines = append(in.State.Machines, contract.StandbyMachine{
@@ -109,7 +101,24 @@ func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView)
 			in.State.Machines[n].Instance.Zone = zone
 		}
 	}
-	env.ExecuteWorkflow(contract.WorkflowStandby, in)
+	return in
+}
+
+// play runs a Standby through events and gives its last view.
+func (p *pooled) play(t *testing.T, events ...event) (view contract.StandbyView) {
+	t.Helper()
+	env := newWorld(t).env()
+	p.prepare(env)
+	for _, e := range events {
+		env.RegisterDelayedCallback(func() { e.do(env) }, e.at)
+	}
+	env.RegisterDelayedCallback(func() {
+		got, err := env.QueryWorkflow(contract.QueryStandby)
+		require.NoError(t, err)
+		require.NoError(t, got.Get(&view))
+		env.CancelWorkflow()
+	}, 30*time.Minute)
+	env.ExecuteWorkflow(contract.WorkflowStandby, p.input())
 	require.True(t, env.IsWorkflowCompleted())
 	return view
 }
