@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
@@ -33,6 +32,7 @@ func TestMachinesThatLeaveGoBackToStandby(t *testing.T) {
 	w.deploy("app", 1, "1200m", "1Gi")
 	eventually(t, func() bool { return w.running() == 1 && len(w.frozen("general")) == 1 }, "the pod runs, and the standby is full again")
 	node := w.nodeOf(resumed)
+	require.NotNil(t, node)
 	require.Equal(t, "demand", node.Annotations[v1alpha1.AnnotationPurpose], "it was claimed for pods")
 	require.NotEmpty(t, node.Annotations[v1alpha1.AnnotationResumed])
 	require.Equal(t, resumed, w.instancesOf("general")[0])
@@ -115,17 +115,4 @@ func departed(v contract.DisruptionView, node, fate string) bool {
 		}
 	}
 	return false
-}
-
-func (w *world) nodeOf(instance string) corev1.Node {
-	w.t.Helper()
-	list, err := w.kube.CoreV1().Nodes().List(w.t.Context(), metav1.ListOptions{})
-	require.NoError(w.t, err)
-	for _, n := range list.Items {
-		if id, ok := contract.InstanceOfProviderID(n.Spec.ProviderID); ok && id == instance {
-			return n
-		}
-	}
-	require.Fail(w.t, "no Node", instance)
-	return corev1.Node{}
 }

@@ -64,19 +64,6 @@ func (w *world) mayPrefetch() {
 	}, "the worker may make pods that pull")
 }
 
-// nodeOf is the Node of an instance, nil where it has none.
-func (w *world) nodeOf(instance string) *corev1.Node {
-	w.t.Helper()
-	list, err := w.kube.CoreV1().Nodes().List(w.t.Context(), metav1.ListOptions{})
-	require.NoError(w.t, err)
-	for i, n := range list.Items {
-		if id, ok := contract.InstanceOfProviderID(n.Spec.ProviderID); ok && id == instance {
-			return &list.Items[i]
-		}
-	}
-	return nil
-}
-
 // Two pools keep a machine each, one hibernated, one stopped and without its Node. Both are frozen with the image on them
 // that the pool's pods are likely to need, have it still when they wake, and serve pods.
 func TestMachinesSleepWithTheirImagesAndOneWithoutItsNode(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
+	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/sim"
 	"floe.dev/floe/internal/testbed"
@@ -163,6 +164,19 @@ func (w *world) nodes(pool string) (found []corev1.Node) {
 		}
 	}
 	return found
+}
+
+// nodeOf is the Node of an instance, nil where it has none.
+func (w *world) nodeOf(instance string) *corev1.Node {
+	w.t.Helper()
+	list, err := w.kube.CoreV1().Nodes().List(w.t.Context(), metav1.ListOptions{})
+	require.NoError(w.t, err)
+	for i, n := range list.Items {
+		if id, ok := contract.InstanceOfProviderID(n.Spec.ProviderID); ok && id == instance {
+			return &list.Items[i]
+		}
+	}
+	return nil
 }
 
 // truth asks the simulated AWS for all that happened, which nobody has to believe Floe.
