@@ -76,7 +76,11 @@ func (a *Activities) disruptionSnapshot(ctx context.Context, c *Cluster, in cont
 		}
 		s.Pools = append(s.Pools, p)
 	}
-	s.Room, _ = c.snapshot(pools, nil, s.Now)
+	inFlight, err := a.inFlight(ctx, c.name)
+	if err != nil {
+		s.Blind = err.Error()
+	}
+	s.Room, _ = c.snapshot(pools, inFlight, s.Now)
 	for _, n := range s.Room.Nodes {
 		obj, ok, err := c.nodes.GetStore().GetByKey(n.Name)
 		node, isNode := obj.(*corev1.Node)
@@ -86,6 +90,17 @@ func (a *Activities) disruptionSnapshot(ctx context.Context, c *Cluster, in cont
 		s.Nodes = append(s.Nodes, disruption.Node{Node: node, Pods: n.Pods, Settled: n.Settled, USDPerHour: n.USDPerHour})
 	}
 	return s
+}
+
+// inFlight are the launches that the cluster's Provisioner waits for. Where there is none yet, nothing was ever bought.
+func (a *Activities) inFlight(ctx context.Context, cluster string) ([]contract.LedgerEntry, error) {
+	ctx, cancel := context.WithTimeout(ctx, lifeTimeout)
+	defer cancel()
+	view, err := a.provisioners(ctx, contract.ProvisionerID(cluster))
+	if errors.Is(err, errNotRunning) {
+		return nil, nil
+	}
+	return view.Ledger, err
 }
 
 // chooseUnheld decides, asks the workflows of those chosen, and decides anew where one is held or silent.

@@ -125,6 +125,31 @@ func TestDisruptKeepsPodDisruptionBudgets(t *testing.T) {
 	require.Equal(t, v1alpha1.DisruptExpired, r.Refused[0].Reason)
 }
 
+// What the Provisioner waits for is known to a decision: a pool does not shrink while it grows, nor while nobody can say.
+func TestDisruptKnowsWhatIsBeingLaunched(t *testing.T) {
+	pool := shrinking("100%")
+	pool.Spec.Disruption.Stabilization = &metav1.Duration{Duration: 10 * time.Minute}
+	w := newWorld(t, pool, standing("a"))
+	w.lives = func(context.Context, string) (contract.NodeView, error) { return contract.NodeView{}, nil }
+	require.Equal(t, []string{"a"}, chosen(disrupt(t, w)))
+	var view contract.ProvisionerView
+	var down error
+	w.provisioners = func(_ context.Context, id string) (contract.ProvisionerView, error) {
+		require.Equal(t, "provisioner/demo", id)
+		return view, down
+	}
+	opened := w.now().Add(-time.Minute)
+	view.Ledger = []contract.LedgerEntry{{ScaleUp: "s", Pool: "general", Purpose: contract.PurposeDemand, Count: 1, Open: 1, Opened: opened}}
+	r := disrupt(t, w)
+	require.Empty(t, r.Grants)
+	require.Equal(t, opened, r.Memory.ScaledUp["general"])
+	view.Ledger, down = nil, errors.New("no worker")
+	r = disrupt(t, w)
+	require.Empty(t, r.Grants)
+	require.Equal(t, "launching", r.Refused[0].Code)
+	require.Contains(t, r.Refused[0].Why, "the Provisioner does not answer: no worker")
+}
+
 // What would become of a machine is said by the rule of the pool's Standby, and by what that has.
 func TestWhyTellsWhatWouldBecomeOfTheMachine(t *testing.T) {
 	keeps := shrinking("0")

@@ -65,6 +65,9 @@ func newWorld(t testing.TB, objects ...runtime.Object) *world {
 	require.NoError(t, w.cluster.WaitReady(ctx))
 	w.client.ClearActions()
 	w.Activities = New([]*Cluster{w.cluster}, w.cloud, w.plans, slog.New(slog.DiscardHandler))
+	w.provisioners = func(context.Context, string) (contract.ProvisionerView, error) {
+		return contract.ProvisionerView{}, errNotRunning // nothing was ever bought
+	}
 	return w
 }
 

@@ -31,8 +31,11 @@ type Snapshot struct {
 	Pools []Pool
 	// Nodes of pools. Those of others are in Room alone.
 	Nodes []Node
-	// Room is the cluster as the planner wants it: every node with its pods, pods that need room, and what pools may buy.
+	// Room is the cluster as the planner wants it: every node with its pods, pods that need room, what pools may buy, and
+	// the launches in flight.
 	Room planner.Snapshot
+	// Blind says why the launches in flight are not known; empty where they are.
+	Blind string
 	// Budgets are the cluster's PodDisruptionBudgets.
 	Budgets []*policyv1.PodDisruptionBudget
 	// Leaving are the disruptions granted before that have not ended.

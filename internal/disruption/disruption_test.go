@@ -93,7 +93,20 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 			d.LastTransitionTime = metav1.NewTime(now.Add(-time.Minute))
 			n.Status.Conditions = append(n.Status.Conditions, d)
 		}}},
-		"unsound, a budget is used up": {pool: []func(*v1alpha1.NodePoolSpec){watches}, node: []func(*Node){large(), bad}, cluster: func(c *cluster) { c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "large", 0)} }, leaves: "condition", first: 1},
+		"unsound, a budget is used up":             {pool: []func(*v1alpha1.NodePoolSpec){watches}, node: []func(*Node){large(), bad}, cluster: func(c *cluster) { c.s.Budgets = []*policyv1.PodDisruptionBudget{budget("b", "large", 0)} }, leaves: "condition", first: 1},
+		"a pod that waits is to come to it":        {cluster: func(c *cluster) { c.s.Room.Pods = []*corev1.Pod{waiting(9*time.Minute, "1")} }, code: "promised"},
+		"a pod that waits has waited in vain":      {cluster: func(c *cluster) { c.s.Room.Pods = []*corev1.Pod{waiting(10*time.Minute, "1")} }, leaves: "empty"},
+		"a pod that waits has room elsewhere":      {cluster: func(c *cluster) { c.s.Room.Pods = []*corev1.Pod{waiting(time.Minute, "100m")} }, node: []func(*Node){func(n *Node) { n.Spec.Unschedulable = true }}, code: "cordoned"},
+		"expired, and a pod is to come to it":      {pool: []func(*v1alpha1.NodePoolSpec){expires}, node: []func(*Node){small()}, cluster: func(c *cluster) { c.s.Room.Pods = []*corev1.Pod{waiting(time.Minute, "1")} }, leaves: "expired"},
+		"the pods of one that leaves come to it":   {cluster: func(c *cluster) { c.node("p", "goes", "a", running(aPod("moves", "1")), tainting) }, code: "promised"},
+		"nobody knows what is launched":            {cluster: func(c *cluster) { c.s.Blind = "no worker" }, code: "launching"},
+		"expired, nobody knows what is launched":   {pool: []func(*v1alpha1.NodePoolSpec){expires}, cluster: func(c *cluster) { c.s.Blind = "no worker" }, leaves: "expired"},
+		"fits, but machines come to the pool":      {node: []func(*Node){small()}, cluster: launching("p", contract.PurposeDemand)},
+		"fits, machines come to another pool":      {node: []func(*Node){small()}, cluster: launching("q", contract.PurposeDemand), leaves: "underused"},
+		"fits, a machine comes to the standby":     {node: []func(*Node){small()}, cluster: launching("p", contract.PurposeStandby), leaves: "underused"},
+		"empty, machines come to the pool":         {cluster: launching("p", contract.PurposeDemand), leaves: "empty"},
+		"empty, the pool grows at this moment":     {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) { launching("p", contract.PurposeDemand)(c.emptyFor(time.Hour)) }},
+		"empty, something else is launched for it": {pool: []func(*v1alpha1.NodePoolSpec){patient}, cluster: func(c *cluster) { launching("p", contract.PurposeReturn)(c.emptyFor(time.Hour)) }, leaves: "empty"},
 		"held":                         {node: []func(*Node){func(n *Node) { n.Hold = &contract.Hold{By: "alice", Since: now} }}, code: "held"},
 		"its workflow is silent":       {node: []func(*Node){func(n *Node) { n.Silent = "down" }}, code: "silent"},
 		"a hold that is over":          {node: []func(*Node){func(n *Node) { n.Hold = &contract.Hold{By: "alice", Until: now} }}, leaves: "empty"},
@@ -137,7 +150,11 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 		"the room is on a node that leaves": {node: []func(*Node){onDemand, running(aPod("x", "1"))}, cluster: func(c *cluster) {
 			c.node("p", "goes", "a", func(n *Node) { n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving}} })
 		}, leaves: "return", first: 1},
-		"the room is on a node not Ready": {node: []func(*Node){onDemand, running(aPod("x", "1"))}, cluster: func(c *cluster) { c.node("p", "silent", "a", unready) }, leaves: "return", first: 1},
+		"the room is on a node that is starting": {node: []func(*Node){onDemand, running(aPod("x", "1"))}, cluster: func(c *cluster) {
+			c.node("p", "new", "a", aged(time.Minute), unready, func(n *Node) { n.Settled = false })
+		}, leaves: "return", first: 1},
+		"the room is on a machine that comes": {node: []func(*Node){onDemand, running(aPod("x", "1"))}, cluster: launching("p", contract.PurposeHand), leaves: "return", first: 1},
+		"the room is on a node not Ready":     {node: []func(*Node){onDemand, running(aPod("x", "1"))}, cluster: func(c *cluster) { c.node("p", "silent", "a", unready) }, leaves: "return", first: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			world := newCluster(aPool("p", c.pool...)).node("p", "subject", "a", c.node...).
@@ -182,6 +199,28 @@ func TestWhatLeavesAndWhy(t *testing.T) {
 			require.Equal(t, "uid-subject", mine.UID)
 		})
 	}
+}
+
+// waiting is a pod that has waited for room for so long.
+func waiting(since time.Duration, cpu string) *corev1.Pod {
+	return aPod("waits", cpu, func(p *corev1.Pod) {
+		p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, LastTransitionTime: metav1.NewTime(now.Add(-since))},
+		}}
+	})
+}
+
+// launching has one machine come to a pool, asked for a minute ago.
+func launching(pool string, purpose contract.Purpose) func(*cluster) {
+	return func(c *cluster) {
+		c.s.Room.Ledger = []contract.LedgerEntry{{
+			ScaleUp: "scaleup/demo/x/0", Pool: pool, Purpose: purpose, Count: 1, Open: 1, Opened: now.Add(-time.Minute),
+		}}
+	}
+}
+
+func tainting(n *Node) {
+	n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}}
 }
 
 // resumed says that a machine was started from standby so long ago, and what for.
@@ -353,6 +392,15 @@ func TestEveryNodeHasItsTurn(t *testing.T) {
 		}
 	}
 	require.Equal(t, mostPlans, again)
+}
+
+// A consolidation that waits for launches says so to whoever asks.
+func TestExplainTellsOfLaunches(t *testing.T) {
+	c := newCluster(aPool("p")).node("p", "n", "a", running(aPod("small", "100m"))).node("p", "other", "a", running(aPod("large", "3")))
+	launching("p", contract.PurposeDemand)(c)
+	v, ok := Explain(c.s, "n")
+	require.True(t, ok)
+	require.Equal(t, "launch scaleup/demo/x/0 of 2026-07-01T11:59:00Z is to bring pool p 1 machine, which may change what fits where", v.Reasons[5].Refused)
 }
 
 func TestExplainNamesEveryReason(t *testing.T) {

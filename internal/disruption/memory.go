@@ -31,6 +31,12 @@ func (j *judge) remember() {
 			m.ScaledUp[n.pool.name] = at
 		}
 	}
+	// So does a launch whose machine is not here yet: else a pool could shrink while what it grows by boots.
+	for _, l := range j.Room.Ledger {
+		if l.Purpose == contract.PurposeDemand && j.pools[l.Pool] != nil && l.Opened.After(m.ScaledUp[l.Pool]) {
+			m.ScaledUp[l.Pool] = l.Opened
+		}
+	}
 	for name, p := range j.pools {
 		if at, ok := before.ScaledUp[name]; ok && at.After(m.ScaledUp[name]) {
 			m.ScaledUp[name] = at // by a machine that has left since

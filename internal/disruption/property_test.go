@@ -150,3 +150,47 @@ func TestDecisionsDoNotDependOnOrder(t *testing.T) {
 		require.Equal(t, first, Decide(c.s))
 	})
 }
+
+// Where a budget lets only some of a pool's empty nodes go, what is left is spread over the zones as evenly as any choice
+// of as many could leave it.
+func TestShrinkingLeavesZonesAsEvenAsCanBe(t *testing.T) {
+	zones := []string{"a", "b", "c"}
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.IntRange(0, 12).Draw(t, "budget")
+		c := newCluster(aPool("p", disruption(func(d *v1alpha1.Disruption) { d.Budgets = []v1alpha1.DisruptionBudget{{Nodes: fmt.Sprint(most)}} })))
+		left, free := map[string]int{}, map[string]int{}
+		for _, zone := range zones {
+			for i := range rapid.IntRange(0, 5).Draw(t, "nodes in "+zone) {
+				left[zone]++
+				if rapid.Bool().Draw(t, "may go") {
+					free[zone]++
+					c.node("p", fmt.Sprint(zone, i), zone)
+				} else {
+					c.node("p", fmt.Sprint(zone, i), zone, annotated(v1alpha1.AnnotationDoNotDisrupt, "true"))
+				}
+			}
+		}
+		unevenness := func(gone map[string]int) (sum int) {
+			for _, zone := range zones {
+				n := left[zone] - gone[zone]
+				sum += n * n
+			}
+			return sum
+		}
+		gone := map[string]int{}
+		grants := Decide(c.s).Grants
+		for _, g := range grants {
+			gone[g.Node[:1]]++
+		}
+		require.Len(t, grants, min(most, free["a"]+free["b"]+free["c"]))
+		best := unevenness(gone)
+		for a := range free["a"] + 1 {
+			for b := range free["b"] + 1 {
+				if rest := len(grants) - a - b; rest >= 0 && rest <= free["c"] {
+					best = min(best, unevenness(map[string]int{"a": a, "b": b, "c": rest}))
+				}
+			}
+		}
+		require.Equal(t, best, unevenness(gone), "%v of %v, and %v may go", gone, left, free)
+	})
+}

@@ -29,6 +29,24 @@ func (j *judge) refuses(n *node, reason v1alpha1.DisruptionReason) *refusal {
 	if shrinks(reason) && n.pool.holding != "" {
 		return &refusal{"failing", n.pool.holding}
 	}
+	return j.launching(n, reason)
+}
+
+// launching refuses to shrink where nobody knows what is being bought, and to consolidate a pool while machines come to it
+// for demand: what they leave free may change the answer, and what is bought for pods is not bought twice.
+func (j *judge) launching(n *node, reason v1alpha1.DisruptionReason) *refusal {
+	if shrinks(reason) && j.Blind != "" {
+		return &refusal{"launching", "nobody knows what is being launched: the Provisioner does not answer: " + j.Blind}
+	}
+	if reason != v1alpha1.DisruptUnderused {
+		return nil
+	}
+	for _, l := range j.Room.Ledger {
+		if l.Purpose == contract.PurposeDemand && l.Pool == n.pool.name {
+			return &refusal{"launching", fmt.Sprintf("launch %s of %s is to bring pool %s %s, which may change what fits where",
+				l.ScaleUp, stamp(l.Opened), l.Pool, plural(l.Open+len(l.Instances), "machine"))}
+		}
+	}
 	return nil
 }
 

@@ -28,15 +28,17 @@ type room struct {
 	planner.Snapshot
 	// expecting are the nodes that pods of nodes granted before are to come to.
 	expecting map[string]bool
+	// promised are the nodes that pods which wait for room are to come to.
+	promised map[string]bool
 }
 
 // roomOf is what stands and stays. Pods that wait for room, and those of nodes that leave without a replacement of their
-// own, take theirs first.
+// own, take theirs first: on launches in flight and on nodes that are starting too, on which nothing that leaves can rely.
 func (j *judge) roomOf() *room {
 	if j.room != nil {
 		return j.room
 	}
-	r := &room{j.Room, map[string]bool{}}
+	r := &room{j.Room, map[string]bool{}, map[string]bool{}}
 	r.Nodes, r.Pods = nil, nil
 	waiting := slices.Clone(j.Room.Pods)
 	known := map[string]*node{}
@@ -53,18 +55,45 @@ func (j *judge) roomOf() *room {
 				waiting = append(waiting, unbound(n.moving)...)
 			}
 			continue
-		case n != nil && !ready(n.Node.Node):
+		case n != nil && in.Settled && !ready(n.Node.Node):
 			in.Unschedulable = true // nobody can rely on it
 		}
 		r.Nodes = append(r.Nodes, in)
 	}
 	if len(waiting) > 0 {
 		r.Pods = waiting
-		r.settle(planner.Plan(r.Snapshot))
+		plan := planner.Plan(r.Snapshot)
+		for name, come := range plan.OnNodes {
+			r.promised[name] = slices.ContainsFunc(come, func(p *corev1.Pod) bool { return waitsOf(p, j.Now) < promise })
+		}
+		r.settle(plan)
 		r.Pods = nil
+	}
+	r.Ledger = nil
+	for i := range r.Nodes {
+		r.Nodes[i].Unschedulable = r.Nodes[i].Unschedulable || !r.Nodes[i].Settled
 	}
 	j.room = r
 	return r
+}
+
+// promise is how long a pod that waits keeps the node that a plan has for it: the scheduler binds it within seconds, or sees
+// something that the planner does not. One such pod must not keep a node for ever.
+const promise = 10 * time.Minute
+
+// waitsOf is for how long a pod has waited for room: since the scheduler's word, or since it is there. One that is still to
+// be evicted has not begun to.
+func waitsOf(p *corev1.Pod, now time.Time) time.Duration {
+	if p.Status.Phase == corev1.PodRunning {
+		return 0
+	}
+	since := p.CreationTimestamp.Time
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.LastTransitionTime.After(since) {
+			since = c.LastTransitionTime.Time
+		}
+	}
+	return now.Sub(since)
 }
 
 // settle binds pods where a plan puts them.
@@ -107,6 +136,9 @@ func (j *judge) leave(n *node, reason v1alpha1.DisruptionReason) (*contract.Gran
 	r := j.roomOf()
 	if r.expecting[n.Name] {
 		return nil, planner.Result{}, &refusal{"next-look", "pods of nodes that leave are to come to it"}
+	}
+	if r.promised[n.Name] && shrinks(reason) {
+		return nil, planner.Result{}, &refusal{"promised", "pods that wait for room are to come to it"}
 	}
 	if len(n.moving) == 0 {
 		return g, planner.Result{}, nil
