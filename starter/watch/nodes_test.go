@@ -144,3 +144,11 @@ func TestANodeThatComesBackUnderItsName(t *testing.T) {
 	w.put(t, node("n1", "i-1", func(n *corev1.Node) { n.UID = "second" }))
 	require.Equal(t, "second", w.news(t, "i-1", 3)[2].Node.UID)
 }
+
+// That a machine goes is no news of one that was drained, since its workflow has asked for that; of any other it is.
+func TestEndingAsAskedForIsNoNews(t *testing.T) {
+	drained := node("n1", "i-1", func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving}} })
+	require.True(t, ending(drained, "shutting-down"))
+	require.False(t, ending(drained, "terminated"))
+	require.False(t, ending(node("n1", "i-1"), "shutting-down"))
+}
