@@ -189,7 +189,7 @@ func (d *drain) stuck(left []*corev1.Pod) (n int) {
 		return 0
 	}
 	for _, pod := range left {
-		if overdue(pod, now) {
+		if d.overdue(pod, now) {
 			n++
 		}
 	}

@@ -66,6 +66,20 @@ func TestDrainEndsBeforeTheMachineDoes(t *testing.T) {
 	}
 }
 
+// The API server counts a grace period that was shortened from the first deletion: by its word it is over at once. The pod is
+// not given up before its time.
+func TestDrainWaitsForAGraceThatWasShortened(t *testing.T) {
+	now := time.Now()
+	long := metav1.NewTime(now.Add(-time.Hour))
+	pod := testPod("p", func(p *corev1.Pod) { p.DeletionTimestamp = &long })
+	d := &drain{now: func() time.Time { return now }, deadline: now.Add(-time.Second), tried: map[string]attempt{}}
+	require.Equal(t, 1, d.stuck([]*corev1.Pod{pod}), "nobody has given it more")
+	d.tried["uid-p"] = attempt{deleted: true, until: now.Add(13 * time.Second)}
+	require.Zero(t, d.stuck([]*corev1.Pod{pod}))
+	d.tried["uid-p"] = attempt{deleted: true, until: now.Add(-lastWait - time.Second)}
+	require.Equal(t, 1, d.stuck([]*corev1.Pod{pod}))
+}
+
 func TestDrainTimes(t *testing.T) {
 	pool := testPool("api", func(s *v1alpha1.NodePoolSpec) {
 		s.Disruption.DrainTimeout = &metav1.Duration{Duration: 5 * time.Minute}

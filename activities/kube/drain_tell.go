@@ -39,7 +39,7 @@ func (d *drain) tellOfGoing(left []*corev1.Pod) {
 			before = d.done.Pods[i]
 		}
 		switch {
-		case overdue(pod, now):
+		case d.overdue(pod, now):
 			if why := toldStays + holdsBack(pod); before.What != why {
 				d.tell(pod, why, before.Refused)
 			}
@@ -50,9 +50,17 @@ func (d *drain) tellOfGoing(left []*corev1.Pod) {
 }
 
 // overdue reports whether a pod that is going should have gone long ago. Its deletionTimestamp is when its grace period
-// ends, not when that began.
-func overdue(pod *corev1.Pod, now time.Time) bool {
-	return pod.DeletionTimestamp != nil && now.After(pod.DeletionTimestamp.Add(lastWait))
+// ends, not when that began. Of a grace period that was shortened the API server says that it began with the first deletion
+// (registry/rest/delete.go of k8s.io/apiserver 0.36), so it may be over by its word; the kubelet begins anew.
+func (d *drain) overdue(pod *corev1.Pod, now time.Time) bool {
+	if pod.DeletionTimestamp == nil {
+		return false
+	}
+	over := pod.DeletionTimestamp.Time
+	if until := d.tried[string(pod.UID)].until; until.After(over) {
+		over = until
+	}
+	return now.After(over.Add(lastWait))
 }
 
 // holdsBack says in words why a pod that should have gone is still there. A kubelet takes what is left of its grace period

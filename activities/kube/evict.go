@@ -40,6 +40,7 @@ type attempt struct {
 	refused int       // evictions refused in a row
 	next    time.Time // when to try again
 	deleted bool      // past the deadline
+	until   time.Time // when the grace period is over that it was deleted with
 	gone    bool      // the API server does not know it any more; the informer is behind
 }
 
@@ -144,6 +145,9 @@ func (d *drain) see(ctx context.Context, pod *corev1.Pod, t attempt, late bool) 
 	case err == nil:
 		// Evicted, it is going: should the informer not show that within the longest retry, it is asked again.
 		t = attempt{deleted: late, next: d.now().Add(mostRetry)}
+		if late {
+			t.until = d.now().Add(d.graceLeft(pod))
+		}
 		return t, true, nil
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		// Gone, or another pod has its name (the UID precondition): a statefulset's, on another node by now.
@@ -195,14 +199,18 @@ func mustWait(err error) bool {
 // deletePod deletes a pod past the deadline, with its own grace period or what is left of the machine's time, but at
 // least a second: none at all would take the pod out of the API server while its containers still run.
 func (d *drain) deletePod(ctx context.Context, pod *corev1.Pod) error {
-	grace := d.shorter(pod)
-	if grace == nil {
-		seconds := max(int64(ownGrace(pod)/time.Second), 1)
-		grace = &seconds
-	}
+	seconds := int64(d.graceLeft(pod) / time.Second)
 	return d.cluster.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: grace, Preconditions: uidIs(string(pod.UID)),
+		GracePeriodSeconds: &seconds, Preconditions: uidIs(string(pod.UID)),
 	})
+}
+
+// graceLeft is the grace period that a pod is deleted with.
+func (d *drain) graceLeft(pod *corev1.Pod) time.Duration {
+	if grace := d.shorter(pod); grace != nil {
+		return time.Duration(*grace) * time.Second
+	}
+	return max(ownGrace(pod), time.Second)
 }
 
 // shorter is the grace period, in seconds, of a pod whose own is longer than the machine lasts; nil where it may have its
