@@ -39,6 +39,11 @@ var unlimited = map[contract.APIClass]float64{
 
 // build starts a testbed with a scenario, Floe's API rates (nil: AWS's), and the pools.
 func build(ctx context.Context, scenario string, rates map[contract.APIClass]float64, pools ...string) (*house, error) {
+	return buildWith(ctx, testbed.Options{Rates: rates}, scenario, pools...)
+}
+
+// buildWith is build with more to say of the testbed.
+func buildWith(ctx context.Context, options testbed.Options, scenario string, pools ...string) (*house, error) {
 	dir, err := os.MkdirTemp("", "floe-bench-")
 	if err != nil {
 		return nil, err
@@ -48,9 +53,8 @@ func build(ctx context.Context, scenario string, rates map[contract.APIClass]flo
 	if err := os.WriteFile(file, []byte(scenario), 0o600); err != nil {
 		return nil, err
 	}
-	bed, err := testbed.Start(ctx, testbed.Options{
-		Scenario: file, Rates: rates, Headless: true, SearchAttributes: true, Progress: io.Discard,
-	})
+	options.Scenario, options.Headless, options.SearchAttributes, options.Progress = file, true, true, io.Discard
+	bed, err := testbed.Start(ctx, options)
 	if err != nil {
 		return nil, err
 	}

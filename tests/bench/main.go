@@ -37,6 +37,7 @@ var measures = []measure{
 	{"size-500", measureSize(500)},
 	{"size-1000", measureSize(1000)},
 	{"storm", measureStorm},
+	{"slow-boot", measureStormBoot},
 	{"resume", measureResume},
 	{"resume-100", measureResumes(100)},
 	{"resume-200", measureResumes(200)},

@@ -38,75 +38,75 @@ spec:
 const waves = 10
 
 // measureStorm: EC2 takes 200 spot machines back within ten seconds, on each of which is one pod of an app whose budget
-// lets a quarter be away.
-func measureStorm(ctx context.Context, t *table) error {
-	n := 200
+// lets a quarter be away; first with Floe, then with nothing but a cordon and a drain: see stormBaseline. Machines boot in no
+// time.
+func measureStorm(ctx context.Context, t *table) error { return compareStorms(ctx, t, instant, 0, 200) }
+
+// measureStormBoot: the same for 60 machines that take half a minute to boot, as real ones do at the least.
+func measureStormBoot(ctx context.Context, t *table) error {
+	return compareStorms(ctx, t, slowly, slowBoot, 60)
+}
+
+const slowBoot = 30 * time.Second
+
+// slowly is the simulated AWS with machines that take slowBoot.
+const slowly = `
+seed: 1
+buckets: false
+boot: {pending: 5s, register: 20s, ready: 5s, stopping: 0s, shuttingDown: 0s, deletion: 0s, jitter: 0}
+`
+
+// compareStorms has the same storm over Floe and over the baseline.
+func compareStorms(ctx context.Context, t *table, scenario string, boot time.Duration, n int) error {
 	if t.short {
 		n = 10
 	}
-	h, err := build(ctx, instant, unlimited, stormPool)
+	what := fmt.Sprintf("%d reclaims within %d s", n, waves)
+	if boot > 0 {
+		what += fmt.Sprintf(", machines boot in %s", boot)
+	}
+	what += ": "
+	ours, err := t.storm(ctx, scenario, n, what)
 	if err != nil {
 		return err
+	}
+	theirs, err := t.stormBaseline(ctx, scenario, n, what)
+	if err != nil {
+		return fmt.Errorf("the baseline: %w", err)
+	}
+	t.row(what+"unserved pod-seconds, the baseline's over Floe's", fmt.Sprintf("%.2f", theirs/ours), "")
+	return nil
+}
+
+// storm measures Floe in a storm, and returns the pod-seconds that went unserved.
+func (t *table) storm(ctx context.Context, scenario string, n int, what string) (float64, error) {
+	h, err := build(ctx, scenario, unlimited, stormPool)
+	if err != nil {
+		return 0, err
 	}
 	defer h.close()
 	if err := h.stormApp(ctx, int32(n)); err != nil {
-		return err
-	}
-	available := func(ctx context.Context) (int, error) {
-		d, err := h.kube.AppsV1().Deployments(metav1.NamespaceDefault).Get(ctx, "app", metav1.GetOptions{})
-		if err != nil {
-			return 0, err
-		}
-		return int(d.Status.AvailableReplicas), nil
-	}
-	err = poll(ctx, 200*time.Millisecond, 3*time.Minute, func(ctx context.Context) (bool, error) {
-		running, err := available(ctx)
-		return running == n, err
-	})
-	if err != nil {
-		return fmt.Errorf("the app's pods run: %w", err)
+		return 0, err
 	}
 	s := h.watchStorm(ctx)
 	blown := make(chan error, 1)
 	go func() { blown <- h.blow(ctx, s, n) }()
-	// Pods that are available are the Deployment controller's own word, sampled. Until the margin of the first that was
-	// warned, the budget is to be kept; from then on pods are deleted whatever it says.
-	least, late, unserved, sampled := n, n, 0.0, time.Now()
-	margin := sampled.Add(reclaim.Warning - reclaim.DefaultMargin)
-	err = poll(ctx, 100*time.Millisecond, reclaim.Warning+time.Minute, func(ctx context.Context) (bool, error) {
-		running, err := available(ctx)
-		if err != nil {
-			return false, err
-		}
-		now := time.Now()
-		unserved, sampled = unserved+float64(n-min(n, running))*now.Sub(sampled).Seconds(), now
-		if now.Before(margin) {
-			least = min(least, running)
-		} else {
-			late = min(late, running)
-		}
-		return s.count(&s.gone) >= n && running >= n, nil
-	})
+	away, err := h.watchApp(ctx, n, reclaim.Warning+time.Minute, func() bool { return s.count(&s.gone) >= n })
 	if err != nil {
-		return fmt.Errorf("%d of %d nodes cordoned, %d gone: %w", s.count(&s.cordoned), n, s.count(&s.gone), err)
+		return 0, fmt.Errorf("%d of %d nodes cordoned, %d gone: %w", s.count(&s.cordoned), n, s.count(&s.gone), err)
 	}
 	if err := <-blown; err != nil {
-		return err
+		return 0, err
 	}
-	what := fmt.Sprintf("%d reclaims within %d s: ", n, waves)
 	cordoned, gone := s.since(s.cordoned), s.since(s.gone)
 	t.row(what+"warning to cordon, p50, p99, most", quantiles(cordoned), "≤ 1 s, , ≤ 5 s")
 	t.row(what+"warning to the Node's end, p50, p99, most", quantiles(gone), "≤ 120 s")
-	t.row(what+fmt.Sprintf("fewest pods available of %d until the margin, budget %d", n, n-n/4), fmt.Sprint(least), fmt.Sprintf("≥ %d", n-n/4))
-	after := "nobody was left"
-	if sampled.After(margin) {
-		after = fmt.Sprint(late)
-	}
-	t.row(what+"fewest pods available from the margin on", after, "")
-	t.row(what+"unserved pod-seconds in all", fmt.Sprintf("%.0f", unserved), "")
+	t.row(what+fmt.Sprintf("fewest pods available of %d until the margin, budget %d", n, kept(n)), fmt.Sprint(away.least), fmt.Sprintf("≥ %d", kept(n)))
+	t.row(what+"fewest pods available from the margin on", away.afterMargin(), "")
+	t.row(what+"unserved pod-seconds in all", fmt.Sprintf("%.0f", away.unserved), "")
 	demands, err := h.demands(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	plans := 0
 	for _, d := range demands {
@@ -117,10 +117,56 @@ func measureStorm(ctx context.Context, t *table) error {
 	t.row(what+"demands signaled for their pods", fmt.Sprint(plans), "")
 	truth, err := h.truth(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	t.row(what+"machines bought in all", fmt.Sprint(len(truth.Instances)), fmt.Sprint(2*n))
-	return nil
+	return away.unserved, nil
+}
+
+// away is how many pods of the app were available in a storm, by the Deployment's own word, sampled.
+type away struct {
+	least    int // until the margin of the first machine that was warned: the budget is to be kept so long
+	late     int // from then on: pods are deleted whatever the budget says
+	left     bool
+	unserved float64 // pod-seconds
+}
+
+func (a away) afterMargin() string {
+	if !a.left {
+		return "nobody was left"
+	}
+	return fmt.Sprint(a.late)
+}
+
+// watchApp watches the app from now on, until all n of its pods are available and over says that the storm is.
+func (h *house) watchApp(ctx context.Context, n int, most time.Duration, over func() bool) (away, error) {
+	a, sampled := away{least: n, late: n}, time.Now()
+	margin := sampled.Add(reclaim.Warning - reclaim.DefaultMargin)
+	err := poll(ctx, 100*time.Millisecond, most, func(ctx context.Context) (bool, error) {
+		running, err := h.available(ctx)
+		if err != nil {
+			return false, err
+		}
+		now := time.Now()
+		a.unserved += float64(n-min(n, running)) * now.Sub(sampled).Seconds()
+		sampled = now
+		if a.left = !now.Before(margin); a.left {
+			a.late = min(a.late, running)
+		} else {
+			a.least = min(a.least, running)
+		}
+		return over() && running >= n, nil
+	})
+	return a, err
+}
+
+// available is how many pods of the app are available.
+func (h *house) available(ctx context.Context) (int, error) {
+	d, err := h.kube.AppsV1().Deployments(metav1.NamespaceDefault).Get(ctx, "app", metav1.GetOptions{})
+	if err != nil {
+		return 0, err
+	}
+	return int(d.Status.AvailableReplicas), nil
 }
 
 // blow has EC2 take n machines back, in waves.
@@ -138,7 +184,11 @@ func (h *house) blow(ctx context.Context, s *storm, n int) error {
 	return nil
 }
 
-// stormApp is a Deployment of n pods, one a machine, and its budget.
+// kept is how many of n pods the app's budget keeps: the quarter that may be away is rounded up
+// (kubernetes.io/docs/tasks/run-application/configure-pdb, "Rounding logic when specifying percentages").
+func kept(n int) int { return n - (n+3)/4 }
+
+// stormApp is a Deployment of n pods, one a machine, and its budget. It returns when they run.
 func (h *house) stormApp(ctx context.Context, n int32) error {
 	labels := map[string]string{"app": "app"}
 	most := intstr.FromString("25%")
@@ -156,7 +206,17 @@ func (h *house) stormApp(ctx context.Context, n int32) error {
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod("", 1500, 1024, nil).Spec},
 		},
 	}, metav1.CreateOptions{})
-	return err
+	if err != nil {
+		return err
+	}
+	err = poll(ctx, 200*time.Millisecond, 3*time.Minute, func(ctx context.Context) (bool, error) {
+		running, err := h.available(ctx)
+		return running == int(n), err
+	})
+	if err != nil {
+		return fmt.Errorf("the app's pods run: %w", err)
+	}
+	return nil
 }
 
 // say gives the simulated AWS a line of its script.
