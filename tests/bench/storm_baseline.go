@@ -26,6 +26,9 @@ import (
 // aws-node-termination-handler's queue processor (`workers`, docs of its Helm chart).
 const drainsAtOnce = 10
 
+// evictAgain is how long kubectl waits after an eviction was refused (pkg/cmd/drain of k8s.io/kubectl).
+const evictAgain = 5 * time.Second
+
 // stormBaseline measures the same storm in the same world where nobody buys ahead: Floe's watcher reads no queue, and a
 // handler of ours, made after aws-node-termination-handler with its defaults, cordons and drains with kubectl's own drain.
 // New machines are bought as ever, when the pods that were evicted wait. It is a re-creation, not the handler itself.
@@ -141,7 +144,7 @@ func (h *handler) run(ctx context.Context) error {
 func (h *handler) drain(ctx context.Context, name string) error {
 	helper := &drain.Helper{
 		Ctx: ctx, Client: h.house.kube, Force: true, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
-		Timeout: reclaim.Warning, Out: io.Discard, ErrOut: io.Discard,
+		Timeout: reclaim.Warning, EvictErrorRetryDelay: evictAgain, Out: io.Discard, ErrOut: io.Discard,
 	}
 	err := drain.RunCordonOrUncordon(helper, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}, true)
 	if err != nil {
