@@ -59,6 +59,7 @@ func TestOnARealCluster(t *testing.T) {
 	t.Run("plan", w.plan)
 	t.Run("register", w.register)
 	t.Run("drain", w.drain)
+	t.Run("drains", w.drains)
 	t.Run("delete", w.deleteNode)
 	t.Run("prefetch", w.prefetch)
 }
