@@ -168,7 +168,7 @@ type world struct {
 }
 
 var quick = Timing{
-	BatchIdle: 30 * time.Millisecond, BatchMax: 300 * time.Millisecond, Coalesce: 5 * time.Millisecond, Unheard: time.Minute,
+	BatchIdle: 30 * time.Millisecond, BatchMax: 300 * time.Millisecond, Coalesce: 5 * time.Millisecond, Unheard: time.Minute, Ending: time.Minute,
 	EC2Fast: 5 * time.Millisecond, EC2Slow: 20 * time.Millisecond, Expect: time.Second, DescribeLag: 50 * time.Millisecond,
 }
 

@@ -59,11 +59,27 @@ func newNodes(c *kube.Cluster, temporal Temporal, i *instances, timing Timing, m
 	}
 }
 
-// changed takes a Node that is new, has changed or is gone.
+// changed takes a Node that is new or has changed.
 func (n *nodes) changed(node *corev1.Node) {
 	if instance, ok := contract.InstanceOfProviderID(node.Spec.ProviderID); ok {
 		n.look(instance)
 	}
+}
+
+// gone takes a Node that was deleted.
+func (n *nodes) gone(node *corev1.Node) {
+	instance, ok := contract.InstanceOfProviderID(node.Spec.ProviderID)
+	switch {
+	case ok && drained(node):
+		n.queue.AddAfter(instance, n.timing.Ending)
+	case ok:
+		n.look(instance)
+	}
+}
+
+// drained reports whether a Node bears the mark of a drain.
+func drained(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintLeaving })
 }
 
 // look has an instance looked at soon.
@@ -82,6 +98,10 @@ func (n *nodes) tell(ctx context.Context, instance string) {
 
 	node, there := n.cluster.NodeOfInstance(instance)
 	owned := known || n.instances.owns(instance)
+	if !there && before.node.Exists && n.instances.state(instance) == "shutting-down" {
+		n.queue.Forget(instance)
+		return // EC2 is about to say that the machine is gone too: both are one signal
+	}
 	switch {
 	case there && (owned || ours(node)):
 		if view := kube.ViewNode(node); !same(before.node, view) && !justRegistered(before.node, view) {
@@ -135,7 +155,7 @@ func booted(before, now string) bool {
 // ending reports whether EC2's word says no more of a machine that Floe has drained than that it goes, which its workflow
 // has asked for; that it is gone is told.
 func ending(node *corev1.Node, now string) bool {
-	return now == "shutting-down" && slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == v1alpha1.TaintLeaving })
+	return now == "shutting-down" && drained(node)
 }
 
 // same reports whether two views of a Node tell its workflow the same. Kubernetes' own taints (node.kubernetes.io/…)

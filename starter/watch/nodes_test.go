@@ -152,3 +152,21 @@ func TestEndingAsAskedForIsNoNews(t *testing.T) {
 	require.False(t, ending(drained, "terminated"))
 	require.False(t, ending(node("n1", "i-1"), "shutting-down"))
 }
+
+// A drained machine's end is one signal, in whatever order Kubernetes and EC2 tell of it.
+func TestTheEndOfADrainedMachineIsToldOnce(t *testing.T) {
+	w := newWorld(t, quick)
+	w.ec2.show(nil, inState("running"))
+	w.put(t, node("n1", "i-1", ready, func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: v1alpha1.TaintLeaving}} }))
+	before := len(w.news(t, "i-1", 1))
+	require.NoError(t, w.client.Tracker().Delete(nodesGVR, "", "n1"))
+	for _, state := range []string{"running", "shutting-down", "terminated"} {
+		w.ec2.show(nil, inState(state))
+		polls := w.ec2.polled()
+		require.Eventually(t, func() bool { return w.ec2.polled() > polls+3 }, waitFor, tick)
+	}
+	seen := w.news(t, "i-1", before+1)
+	require.Len(t, seen, before+1)
+	require.False(t, seen[before].Node.Exists)
+	require.Equal(t, "terminated", seen[before].InstanceState)
+}

@@ -67,6 +67,9 @@ type Timing struct {
 	Settle time.Duration
 	// Coalesce is how long changes of one node are gathered into one signal. Default 50 ms.
 	Coalesce time.Duration
+	// Ending is how long the deletion of a drained node's Node waits for EC2's word that the machine is gone, so that its
+	// workflow is told both at once: the cloud provider deletes it about then. Default 3 s.
+	Ending time.Duration
 	// Unheard is how long news is offered to a Node workflow that does not run (yet). Default 2 min.
 	Unheard time.Duration
 	// EC2Fast and EC2Slow are the intervals of the EC2 loop: while anything is in transition, and otherwise. Defaults
@@ -90,6 +93,7 @@ func (t Timing) withDefaults() Timing {
 		{&t.BatchMax, time.Second},
 		{&t.Settle, 2 * time.Second},
 		{&t.Coalesce, 50 * time.Millisecond},
+		{&t.Ending, 3 * time.Second},
 		{&t.Unheard, 2 * time.Minute},
 		{&t.EC2Fast, time.Second},
 		{&t.EC2Slow, 15 * time.Second},
@@ -220,7 +224,7 @@ func handle(c *kube.Cluster, d *demand, n *nodes, shown *signs, leaving *disrupt
 		},
 		DeleteFunc: func(obj any) {
 			if node, ok := kube.Deleted[*corev1.Node](obj); ok {
-				n.changed(node)
+				n.gone(node)
 				shown.changed(node)
 				if node.Labels[v1alpha1.LabelPool] != "" {
 					leaving.changed()
