@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,6 +44,24 @@ func (w *world) life(instance string) contract.NodeView {
 	view, err := query[contract.NodeView](w, contract.NodeID("demo", instance), contract.QueryLife)
 	require.NoError(w.t, err)
 	return view
+}
+
+// eventsOfLeaving counts the events of a node's leaving: its own from the first signal of a kind to the end, and its Drain's.
+func (w *world) eventsOfLeaving(instance, signal string) (events int) {
+	w.t.Helper()
+	for _, id := range []string{contract.NodeID("demo", instance), contract.DrainID("demo", instance, 1)} {
+		begun := events > 0
+		history := w.temporal.GetWorkflowHistory(w.t.Context(), id, "", true, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for history.HasNext() {
+			event, err := history.Next()
+			require.NoError(w.t, err)
+			begun = begun || event.GetWorkflowExecutionSignaledEventAttributes().GetSignalName() == signal
+			if begun {
+				events++
+			}
+		}
+	}
+	return events
 }
 
 func (w *world) instancesOf(pool string) (ids []string) {
@@ -90,6 +109,9 @@ func TestSpotMachinesAreTakenBack(t *testing.T) {
 	}
 	eventually(t, func() bool { return w.running() == 3 }, "every pod runs again")
 	require.Len(t, w.truth().Instances, 5, "one machine for each that left, and none twice")
+	// Of the two the one that had the quieter machine: a busy one times tasks out.
+	require.LessOrEqual(t, min(w.eventsOfLeaving(taken[0], contract.SignalReclaim), w.eventsOfLeaving(taken[1], contract.SignalReclaim)), 50,
+		"events from the notice to the end, with the Drain's")
 }
 
 // A forged warning cordons for as long as EC2 is asked, moves nothing, and is recorded.
