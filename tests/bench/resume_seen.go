@@ -141,7 +141,11 @@ func (s *wakes) instance(pod string, truth sim.Truth) sim.TruthInstance {
 }
 
 // ways is where the time of each pod of a tier went.
-type ways struct{ all, before, machine, after, rest []time.Duration }
+type ways struct {
+	all, before, machine, after, rest []time.Duration
+
+	created, calls []time.Time
+}
 
 // ways takes the way of a tier's pods apart. From the pod's creation to the EC2 call, and from the moment at which the
 // machine's lease and status show it alive to its Node's being open, is Floe's own; the scheduler's first verdict is in it,
@@ -154,6 +158,15 @@ func (s *wakes) ways(tier tier, n int, truth sim.Truth) (w ways, err error) {
 		if err := s.way(&w, name, tier, instance, truth); err != nil {
 			return w, fmt.Errorf("pod %s on %s: %w", name, instance.ID, err)
 		}
+	}
+	// One call for each pod, in order: the scheduler may give a pod the machine that another was waiting for.
+	slices.SortFunc(w.created, time.Time.Compare)
+	slices.SortFunc(w.calls, time.Time.Compare)
+	for k, call := range w.calls {
+		if call.Before(w.created[k]) {
+			return w, fmt.Errorf("EC2 was called for the %d. pod of %s at %s, before it was created at %s", k+1, tier.name, call, w.created[k])
+		}
+		w.before = append(w.before, call.Sub(w.created[k]))
 	}
 	return w, nil
 }
@@ -180,10 +193,10 @@ func (s *wakes) way(w *ways, name string, tier tier, instance sim.TruthInstance,
 	node := s.nodes[pod.node]
 	alive := later(firstAfter(node.leases, call), firstAfter(node.statuses, call))
 	opened := firstAfter(node.opened, call)
-	if alive.IsZero() || opened.IsZero() || call.Before(pod.created) {
+	if alive.IsZero() || opened.IsZero() {
 		return fmt.Errorf("it was asked for at %s, alive at %s and opened at %s", call, alive, opened)
 	}
-	w.before = append(w.before, call.Sub(pod.created))
+	w.created, w.calls = append(w.created, pod.created), append(w.calls, call)
 	w.machine = append(w.machine, alive.Sub(call))
 	w.after = append(w.after, max(0, opened.Sub(alive)))
 	w.rest = append(w.rest, pod.running.Sub(later(alive, opened)))
