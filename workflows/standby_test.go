@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type pooled struct {
 		order contract.OpenOrder
 	}
 	gone []string // of what a Provisioner counts on
+	mu   sync.Mutex
 
 	history func(contract.LaunchHistoryInput) (contract.LaunchHistory, error)
 	asks    []contract.LaunchHistoryInput
@@ -62,6 +64,8 @@ func (p *pooled) prepare(env *testsuite.TestWorkflowEnvironment) {
 		})
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, id, _, signal string, payload any) error {
+			p.mu.Lock() // signals that are sent together are taken at the same time
+			defer p.mu.Unlock()
 			p.sent = append(p.sent, id+" "+signal)
 			switch v := payload.(type) {
 			case contract.Claimed:
