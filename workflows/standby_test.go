@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,7 +34,6 @@ type pooled struct {
 		order contract.OpenOrder
 	}
 	gone []string // of what a Provisioner counts on
-	mu   sync.Mutex
 
 	history func(contract.LaunchHistoryInput) (contract.LaunchHistory, error)
 	asks    []contract.LaunchHistoryInput
@@ -64,8 +62,6 @@ func (p *pooled) prepare(env *testsuite.TestWorkflowEnvironment) {
 		})
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, id, _, signal string, payload any) error {
-			p.mu.Lock() // signals that are sent together are taken at the same time
-			defer p.mu.Unlock()
 			p.sent = append(p.sent, id+" "+signal)
 			switch v := payload.(type) {
 			case contract.Claimed:
