@@ -151,7 +151,7 @@ func (n *node) wake(ctx workflow.Context) {
 		"wake "+n.state.Node.Name+": "+op.Reason, contract.ResumeInput{
 			Cluster: n.in.Cluster, Pool: n.in.Pool, Account: n.in.Account, Region: n.in.Region, Instance: n.in.Instance,
 			Node: n.state.Node.Name, UID: n.state.Node.UID, Reason: op.Reason, Started: op.Started,
-			Within: cmp.Or(n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods, Purpose: op.Purpose, Rejoin: n.rejoin(), Ask: op.Ask,
+			Within: cmp.Or(op.Within, n.in.Standby.ResumeTimeout, resumeTimeout), Last: part.Last, Pods: op.Pods, Purpose: op.Purpose, Rejoin: n.rejoin(), Ask: op.Ask,
 		}, &result)
 	if err != nil {
 		result = contract.ResumeResult{Outcome: contract.ResumeFailed, Reason: words(err)}

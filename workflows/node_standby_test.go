@@ -386,3 +386,18 @@ func TestStandbyOperationsThatAreRefused(t *testing.T) {
 	require.Contains(t, answers[5], "nothing to drain")
 	require.Contains(t, f.asked, "stop hibernate=false")
 }
+
+// How long a machine has to prove itself is what its Standby says when it wakes it, else what its pool said at its launch.
+func TestAMachineProvesItselfInTheTimeThatItsStandbySays(t *testing.T) {
+	for _, c := range []struct{ launched, says, want time.Duration }{
+		{0, 0, resumeTimeout}, {time.Minute, 0, time.Minute}, {time.Minute, 9 * time.Minute, 9 * time.Minute},
+	} {
+		f, in := newFreezer(), onDemand()
+		in.Standby.ResumeTimeout = c.launched
+		live(t, newWorld(t), f, in, hibernateAt(10*time.Minute), event{20 * time.Minute, func(env *testsuite.TestWorkflowEnvironment) {
+			env.SignalWorkflow(contract.SignalResume, contract.Operation{Request: "r", Started: env.Now(), Within: c.says})
+		}})
+		require.Len(t, f.proven, 1)
+		require.Equal(t, c.want, f.proven[0].Until.Sub(f.proven[0].Started))
+	}
+}

@@ -18,6 +18,8 @@ const (
 	claimRounds = 3
 	// mostAnswers is how many answers to claims are kept.
 	mostAnswers = 50
+	// wakeVersion is since when a claim is answered before its machines' Nodes are asked to wake them.
+	wakeVersion = "standby-answer-first"
 )
 
 // serving is a claim that is being served.
@@ -25,6 +27,7 @@ type serving struct {
 	contract.Claim
 	machines []contract.Instance // started, and its own from now on
 	picked   []string            // in this round
+	waking   []waking            // whose Nodes are asked once the claim is answered
 	asks     bool                // its machines ask before they open: others may be ready first
 	reason   string
 	outcomes []contract.Outcome // what EC2 could not start
@@ -59,6 +62,7 @@ func (k *keeper) serve(ctx workflow.Context) {
 		k.borrow(ctx, s)
 		k.answer(ctx, s)
 	}
+	k.wake(ctx, open)
 	k.news = true
 }
 
@@ -118,7 +122,7 @@ func (k *keeper) take(s *serving, ids []string, now time.Time) {
 	}
 }
 
-// start starts what was picked, and sends the machines' Nodes on their way. It reports whether another round may help.
+// start starts what was picked. It reports whether another round may help.
 func (k *keeper) start(ctx workflow.Context, open []*serving, ids []string) (again bool) {
 	k.describe(ctx, fmt.Sprintf("Starting %d machines.", len(ids)))
 	facts := k.state.Facts
@@ -132,11 +136,20 @@ func (k *keeper) start(ctx workflow.Context, open []*serving, ids []string) (aga
 	for _, answer := range out.Answers {
 		k.avoid(answer, at)
 	}
+	first := workflow.GetVersion(ctx, wakeVersion, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 	for _, s := range open {
 		for _, id := range s.picked {
 			m, answer := k.find(id), answers[id]
 			if err == nil && answer.Answer == contract.AnswerStarted {
-				k.wake(ctx, s, m, at)
+				w := k.waking(s, m.Instance, at)
+				switch {
+				case first:
+					s.waking = append(s.waking, w)
+				case !k.tell(ctx, w.node, contract.SignalResume, w.operation):
+					k.forget(m.Instance.ID) // no such workflow: what is left of the machine is the sweep's
+					continue
+				}
+				s.machines = append(s.machines, w.instance)
 				continue
 			}
 			if outcome, taught := answer.Outcome(); taught && !slices.Contains(s.outcomes, outcome) {
@@ -169,24 +182,58 @@ func (k *keeper) avoid(answer contract.StartAnswer, now time.Time) {
 	}
 }
 
-// wake has a started machine's Node prove it and open it.
-func (k *keeper) wake(ctx workflow.Context, s *serving, m *contract.StandbyMachine, at time.Time) {
+// waking is a started machine, and what its Node is asked to do: to prove it and to open it.
+type waking struct {
+	instance  contract.Instance
+	node      string
+	operation contract.Operation
+}
+
+func (k *keeper) waking(s *serving, instance contract.Instance, at time.Time) waking {
 	var pods []string
 	if n := len(s.machines); n < len(s.Machines) {
 		pods = s.Machines[n]
 	}
-	instance := m.Instance
 	var ask *contract.Asking
 	if s.asks {
 		ask = &contract.Asking{Standby: k.info.WorkflowExecution.ID, Claim: s.Key}
 	}
-	if !k.tell(ctx, contract.NodeID(k.in.Cluster, instance.ID), contract.SignalResume, contract.Operation{
-		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Pods: pods, Purpose: s.Purpose, Ask: ask,
-	}) {
-		k.forget(instance.ID) // no such workflow: what is left of the machine is the sweep's
-		return
+	var within time.Duration
+	if spec := k.state.Facts.Spec; spec != nil && spec.ResumeTimeout != nil {
+		within = spec.ResumeTimeout.Duration
 	}
-	s.machines = append(s.machines, instance)
+	return waking{instance, contract.NodeID(k.in.Cluster, instance.ID), contract.Operation{
+		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Within: within,
+		Pods: pods, Purpose: s.Purpose, Ask: ask,
+	}}
+}
+
+// wakeAtOnce is how many Nodes are asked before the first of them is waited for. Each answer is written to this workflow,
+// one at a time, and where hundreds come together Temporal has some of them try again after many seconds.
+const wakeAtOnce = 4
+
+// wake asks the Nodes of all machines that were started. It comes after the answers, for which ScaleUps wait: hundreds of
+// Nodes take seconds to hear of it. A machine that has no such workflow is the sweep's, and no room that a plan may count on.
+func (k *keeper) wake(ctx workflow.Context, open []*serving) {
+	var all []waking
+	for _, s := range open {
+		all = append(all, s.waking...)
+	}
+	for some := range slices.Chunk(all, wakeAtOnce) {
+		var asked []workflow.Future
+		for _, w := range some {
+			asked = append(asked, workflow.SignalExternalWorkflow(ctx, w.node, "", contract.SignalResume, w.operation))
+		}
+		for i, w := range some {
+			if err := asked[i].Get(ctx, nil); err != nil {
+				workflow.GetLogger(ctx).Info("a machine's Node did not take the signal to wake", "instance", w.instance.ID, "error", err)
+				k.forget(w.instance.ID)
+				k.tell(ctx, contract.ProvisionerID(k.in.Cluster), contract.SignalGone, contract.Gone{
+					Key: w.operation.Request, Instance: w.instance.ID, Reason: "no workflow of its Node runs",
+				})
+			}
+		}
+	}
 }
 
 // answer tells a ScaleUp what it gets. One that has ended gets nothing: its machines go back to sleep.

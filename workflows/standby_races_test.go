@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,9 @@ func TestManyClaimsAtOnce(t *testing.T) {
 		require.Equal(t, 1, times, "%s was given to more than one", id)
 	}
 	require.Len(t, p.resumed, machines)
+	answered := slices.IndexFunc(p.sent, func(s string) bool { return strings.HasSuffix(s, " "+contract.SignalClaimed) })
+	woken := slices.IndexFunc(p.sent, func(s string) bool { return strings.HasSuffix(s, " "+contract.SignalResume) })
+	require.Less(t, answered, woken, "ScaleUps wait for the answer: it comes before hundreds of Nodes are asked to wake their machines")
 	starts := 0
 	for _, a := range p.asked {
 		if a == "start" {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
 	"floe.dev/floe/api/v1alpha1"
@@ -34,6 +36,7 @@ type pooled struct {
 		order contract.OpenOrder
 	}
 	gone []string // of what a Provisioner counts on
+	mu   sync.Mutex
 
 	history func(contract.LaunchHistoryInput) (contract.LaunchHistory, error)
 	asks    []contract.LaunchHistoryInput
@@ -62,6 +65,8 @@ func (p *pooled) prepare(env *testsuite.TestWorkflowEnvironment) {
 		})
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, id, _, signal string, payload any) error {
+			p.mu.Lock() // signals that are sent together are taken at the same time
+			defer p.mu.Unlock()
 			p.sent = append(p.sent, id+" "+signal)
 			switch v := payload.(type) {
 			case contract.Claimed:
@@ -164,6 +169,7 @@ func TestStandbyIsFilledOnce(t *testing.T) {
 
 func TestStandbyServesClaims(t *testing.T) {
 	p := newPooled(3)
+	p.facts.Spec.ResumeTimeout = &metav1.Duration{Duration: 9 * time.Minute}
 	p.sleepers = 3
 	v := p.play(t,
 		claims(time.Minute, "one", 1), claims(time.Minute, "two", 1), claims(2*time.Minute, "one", 1),
@@ -173,6 +179,7 @@ func TestStandbyServesClaims(t *testing.T) {
 	require.Len(t, p.resumed, 2, "and its machines are started once")
 	require.Equal(t, []string{"default/a"}, p.resumed[0].Pods)
 	require.NotZero(t, p.resumed[0].Started)
+	require.Equal(t, 9*time.Minute, p.resumed[0].Within, "as the pool says today")
 	starts := 0
 	for _, a := range p.asked {
 		if a == "start" {

@@ -98,7 +98,8 @@ func stopRefused(d diagnosis, hibernate bool) contract.StopResult {
 	return r
 }
 
-// awaitEvery is how often an awaited instance is looked at. All that are awaited at a time cost one call.
+// awaitEvery is how often an awaited instance is looked at. All that are awaited look at the same moments, so that hundreds
+// cost one call.
 const awaitEvery = time.Second
 
 // AwaitState waits until EC2 shows an instance in one of some states, and answers with it; an instance that is going or
@@ -128,7 +129,7 @@ func (a *Activities) AwaitState(ctx context.Context, in contract.AwaitStateInput
 		select {
 		case <-ctx.Done():
 			return seen, ctx.Err()
-		case <-time.After(awaitEvery):
+		case <-time.After(time.Until(time.Now().Truncate(awaitEvery).Add(awaitEvery))):
 		}
 	}
 }

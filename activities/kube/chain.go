@@ -56,7 +56,7 @@ func (a *Activities) OpenChain(ctx context.Context, in contract.OpenChainInput) 
 	if pool.Spec.RegistrationTimeout != nil {
 		chain.RegistrationTimeout = pool.Spec.RegistrationTimeout.Duration
 	}
-	chain.Standby = standbyTimes(pool.NodePool)
+	chain.Standby = StandbyTimes(pool.NodePool)
 	if pool.Spec.HedgeAfter != nil {
 		chain.HedgeAfter = pool.Spec.HedgeAfter.Duration
 	}

@@ -82,8 +82,8 @@ func (c *Cluster) standbyNodes(pool string) (facts contract.StandbyFacts) {
 	return facts
 }
 
-// standbyTimes are a pool's durations for its standby machines.
-func standbyTimes(pool *v1alpha1.NodePool) (t contract.StandbyTimes) {
+// StandbyTimes are a pool's durations for its standby machines.
+func StandbyTimes(pool *v1alpha1.NodePool) (t contract.StandbyTimes) {
 	if s := pool.Spec.Standby; s != nil {
 		if s.MinUptime != nil {
 			t.MinUptime = s.MinUptime.Duration

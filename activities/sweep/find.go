@@ -57,7 +57,7 @@ func (f *finder) orphans(ctx context.Context) error {
 				orphan.Node = &view
 			}
 			if pool, ok := f.pool(o.Pool); ok {
-				orphan.PoolExists = true
+				orphan.PoolExists, orphan.Standby = true, kube.StandbyTimes(pool.NodePool)
 				if timeout := pool.Spec.RegistrationTimeout; timeout != nil {
 					orphan.RegistrationTimeout = timeout.Duration
 				}

@@ -26,7 +26,9 @@ func owned(id, state string) contract.OwnedInstance {
 
 func pool(name, registrationTimeout string) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{
-		"metadata": map[string]any{"name": name}, "spec": map[string]any{"registrationTimeout": registrationTimeout},
+		"metadata": map[string]any{"name": name}, "spec": map[string]any{
+			"registrationTimeout": registrationTimeout, "standby": map[string]any{"hibernated": int64(1), "resumeTimeout": "9m"},
+		},
 	}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("NodePool"))
 	return u
@@ -87,6 +89,7 @@ func TestFindGathersWhatIsKnownOfAnOrphan(t *testing.T) {
 	require.Equal(t, contract.RepairAdopt, result.Repairs[0].Kind)
 	start := result.Repairs[0].Start
 	require.Equal(t, 7*time.Minute, start.RegistrationTimeout)
+	require.Equal(t, 9*time.Minute, start.Standby.ResumeTimeout)
 	require.Equal(t, []string{"main", "eu-west-1"}, []string{start.Account, start.Region})
 	require.Equal(t, 2, start.Adopted.Drains)
 	require.Equal(t, "n1", start.Adopted.Node.Name)

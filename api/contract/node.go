@@ -200,6 +200,9 @@ type Operation struct {
 	Leaves bool `json:"leaves,omitempty"`
 	// Started is set by Standby in a resume: it has started the machine already, with others, at that time.
 	Started time.Time `json:"started,omitzero"`
+	// Within is set by Standby in a resume: how long after its start the machine may take to prove itself, as its pool says
+	// today. Zero: as it said when the machine was launched.
+	Within time.Duration `json:"within,omitempty"`
 	// Purpose of the launch that a resumed machine was claimed for; empty where a person resumes it.
 	Purpose Purpose `json:"purpose,omitempty"`
 	// Pods (namespace/name) that a resumed machine is meant for; they are nominated to its Node.

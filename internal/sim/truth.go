@@ -54,6 +54,8 @@ type TruthInstance struct {
 	State       string            `json:"state"`
 	StateReason string            `json:"stateReason,omitempty"`
 	Launched    time.Time         `json:"launched"`
+	// Started is when it was last started: as Launched, where it never was since.
+	Started time.Time `json:"started"`
 	// Since is when it first came into each state.
 	Since map[string]time.Time `json:"since"`
 	// Boots counts how often it was switched on with an empty memory.
@@ -171,7 +173,7 @@ func truthOf(r cloud.Record) TruthInstance {
 		Subnet: r.SubnetID, CapacityType: string(r.CapacityType), ImageID: r.Image.ID, PrivateIP: r.PrivateIP,
 		PrivateDNS: r.PrivateDNS, LaunchedBy: r.LaunchedBy, Token: r.Token, Reservation: r.Reservation,
 		Fleet: r.FleetID, SpotRequest: r.SpotRequest, SpotStatus: r.Spot.Code, Tags: r.Tags, State: string(r.State),
-		StateReason: r.Reason.Code, Launched: r.Launched, Since: map[string]time.Time{}, Boots: r.Boots,
+		StateReason: r.Reason.Code, Launched: r.Launched, Started: r.LaunchTime, Since: map[string]time.Time{}, Boots: r.Boots,
 		USDPerHour: r.USDPerHour, CostUSD: r.CostUSD,
 	}
 	if r.TemplateID != "" {

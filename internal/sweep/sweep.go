@@ -37,6 +37,8 @@ type Orphan struct {
 	// PoolExists reports whether the NodePool of the machine's tag does; RegistrationTimeout is the pool's.
 	PoolExists          bool
 	RegistrationTimeout time.Duration
+	// Standby are the pool's durations for standby machines.
+	Standby contract.StandbyTimes
 	// Drains is how many drains of the machine there were.
 	Drains int
 }
@@ -128,7 +130,7 @@ func missingTags(i contract.OwnedInstance) (missing []string) {
 func (d *decision) adopt(f Facts, o Orphan, kind contract.RepairKind, reason string) {
 	start := contract.NodeInput{
 		Cluster: f.Cluster, Pool: o.Pool, Account: o.Account, Region: o.Region, Instance: o.Instance,
-		ScaleUp: o.ScaleUp, Plan: o.Plan, RegistrationTimeout: o.RegistrationTimeout,
+		ScaleUp: o.ScaleUp, Plan: o.Plan, RegistrationTimeout: o.RegistrationTimeout, Standby: o.Standby,
 		// A former life wrote some ten records; counting on from the clock passes it without asking the store.
 		Adopted: &contract.Adoption{Reason: reason, Node: o.Node, Drains: o.Drains, Revision: f.Now.UnixMilli()},
 	}

@@ -155,7 +155,7 @@ func (s *wakes) ways(tier tier, n int, truth sim.Truth) (w ways, err error) {
 	for k := range n {
 		name := podOf(tier, k).Name
 		instance := s.instance(name, truth)
-		if err := s.way(&w, name, tier, instance, truth); err != nil {
+		if err := s.way(&w, name, tier, instance); err != nil {
 			return w, fmt.Errorf("pod %s on %s: %w", name, instance.ID, err)
 		}
 	}
@@ -171,7 +171,7 @@ func (s *wakes) ways(tier tier, n int, truth sim.Truth) (w ways, err error) {
 	return w, nil
 }
 
-func (s *wakes) way(w *ways, name string, tier tier, instance sim.TruthInstance, truth sim.Truth) error {
+func (s *wakes) way(w *ways, name string, tier tier, instance sim.TruthInstance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pod := s.pods[name]
@@ -180,15 +180,9 @@ func (s *wakes) way(w *ways, name string, tier tier, instance sim.TruthInstance,
 		w.rest = append(w.rest, pod.running.Sub(pod.created))
 		return nil
 	}
-	call := instance.Launched
-	if tier.woken {
-		n := slices.IndexFunc(truth.Calls, func(c sim.Call) bool {
-			return c.Action == "StartInstances" && c.Code == "" && c.At.After(pod.created)
-		})
-		if n < 0 || instance.Launched.After(pod.created) {
-			return fmt.Errorf("it was not woken but launched, at %s", instance.Launched)
-		}
-		call = truth.Calls[n].At
+	call := instance.Started
+	if tier.woken && !call.After(instance.Launched) {
+		return fmt.Errorf("it was not woken but launched, at %s", instance.Launched)
 	}
 	node := s.nodes[pod.node]
 	alive := later(firstAfter(node.leases, call), firstAfter(node.statuses, call))

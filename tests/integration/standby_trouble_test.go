@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,10 +21,6 @@ import (
 	"floe.dev/floe/internal/sweep"
 	"floe.dev/floe/internal/testbed"
 )
-
-// slowWake gives a test the time to do something to a machine between its start and its first word: c5.large's 4 GiB are
-// read back in 8 s.
-const slowWake = "hibernation: {minUptime: 0s, quiet: 0s, image: 0.25}\n"
 
 // plainStops shuts every machine down that is to hibernate, without a word.
 const plainStops = "hibernation: {minUptime: 0s, quiet: 0s, image: 0.01, fallback: 1}\n"
@@ -60,13 +55,17 @@ func (w *world) tellsWhatStandbyDid(pool string) {
 			}
 		}
 		say(contract.StandbyID("demo", pool), contract.QueryStandby)
-		list, err := w.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Namespace: testbed.TemporalNamespace, Query: fmt.Sprintf("WorkflowType='%s'", contract.WorkflowScaleUp),
-		})
-		for _, e := range list.GetExecutions() {
-			say(e.GetExecution().GetWorkflowId(), contract.QueryChain)
+		for _, of := range []struct{ kind, query string }{{contract.WorkflowScaleUp, contract.QueryChain}, {contract.WorkflowNode, contract.QueryLife}} {
+			list, err := w.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+				Namespace: testbed.TemporalNamespace, Query: fmt.Sprintf("WorkflowType='%s'", of.kind),
+			})
+			if err != nil {
+				w.t.Log(err)
+			}
+			for _, e := range list.GetExecutions() {
+				say(e.GetExecution().GetWorkflowId(), of.query)
+			}
 		}
-		w.t.Log(err)
 	})
 }
 
@@ -78,60 +77,85 @@ func (w *world) instance(id string) sim.TruthInstance {
 	return all[n]
 }
 
-// Three machines are frozen. The sweep leaves them alone, and adopts one that has lost its workflow. The first that is
-// claimed for a pod wakes and never says a word; another is terminated while it wakes; the pod runs on what comes next. Then
-// EC2 has no capacity for any of them, and the next pod's machine is bought. No machine is lost or doubled, and those of
-// Karpenter and of cluster-autoscaler are as they were.
-func TestWakesThatGoWrongCostNothingButTime(t *testing.T) {
-	if os.Getenv("FLOE_LONG") == "" {
-		t.Skip("it leans on how long a wake takes and fails on some machines: FLOE_LONG=1 runs it")
-	}
+// oneType has a pool keep machines of one type, so that whatever is wanted is what is frozen.
+func oneType(hibernated int32, resumeTimeout time.Duration) *v1alpha1.NodePool {
+	p := standbyPool("general", hibernated)
+	p.Spec.Requirements[0].Values = []string{"c5"}
+	p.Spec.Standby.ResumeTimeout = &metav1.Duration{Duration: resumeTimeout}
+	return p
+}
+
+// Beside machines of Karpenter's and of cluster-autoscaler's, two are frozen. The sweep leaves all of them alone, and adopts
+// one that has lost its workflow: pods run on both, and those of the others are as they were.
+func TestTheSweepMeetsFrozenMachines(t *testing.T) {
 	t.Parallel()
-	w := newWorldOf(t, slowWake, "")
+	w := newWorldOf(t, quickFreeze, "")
 	w.tellsWhatStandbyDid("general")
 	theirs := []string{w.launch(karpentersTags), w.launch(karpentersTags), w.launch(autoscalersTags), w.launch(autoscalersTags)}
-	asleep := []string{theirs[1], theirs[3]}
 	eventually(t, func() bool {
 		return w.instance(theirs[1]).State == "running" && w.instance(theirs[3]).State == "running"
 	}, "theirs run")
-	_, err := w.ec2().StopInstances(t.Context(), &ec2.StopInstancesInput{InstanceIds: asleep})
+	_, err := w.ec2().StopInstances(t.Context(), &ec2.StopInstancesInput{InstanceIds: []string{theirs[1], theirs[3]}})
 	require.NoError(t, err)
-	p := standbyPool("general", 3)
-	p.Spec.Requirements[0].Values = []string{"c5"} // one type, so that whatever is wanted is what is frozen
-	p.Spec.Standby.ResumeTimeout = &metav1.Duration{Duration: 30 * time.Second}
-	w.createPool(p)
+	w.createPool(oneType(2, 20*time.Second))
 	var frozen []string
-	eventually(t, func() bool { frozen = w.frozen("general"); return len(frozen) == 3 }, "three machines are frozen")
+	eventually(t, func() bool { frozen = w.frozen("general"); return len(frozen) == 2 }, "two machines are frozen")
 
-	// The sweep meets frozen machines.
 	require.Empty(t, w.sweep().Repairs, "a frozen machine is in order")
 	lost := contract.NodeID("demo", frozen[0])
 	w.cli("workflow", "terminate", "--workflow-id", lost, "--reason", "an operator's mistake")
 	repairs := w.sweep().Repairs
 	require.Len(t, repairs, 1)
 	require.Equal(t, contract.RepairAdopt, repairs[0].Kind)
-	require.Equal(t, lost, contract.NodeID("demo", repairs[0].Instance))
+	require.Equal(t, frozen[0], repairs[0].Instance)
 	eventually(t, func() bool { return w.phase(lost) == contract.PhaseStandby }, "it is frozen still, and has a workflow")
-	require.Contains(t, strings.Join(w.life(repairs[0].Instance).Notes, "\n"), "Adopted by the sweep", "its story goes on")
-	var three []string
-	eventually(t, func() bool { three = w.frozen("general"); return len(three) == 3 }, "the standby knows it")
+	require.Contains(t, strings.Join(w.life(frozen[0]).Notes, "\n"), "Adopted by the sweep", "its story goes on")
 
-	// A pod; the machine that is woken for it hangs as soon as EC2 calls it running.
-	w.deploy("app", 1, "1200m", "1Gi")
-	var silent sim.TruthInstance
-	eventually(t, func() bool {
-		for _, id := range three {
-			if i := w.instance(id); i.State == "running" {
-				silent = i
-				return true
+	w.deploy("app", 2, "1200m", "1Gi")
+	eventually(t, func() bool { return w.running() == 2 }, "the pods run")
+	eventually(t, func() bool { return slices.Equal(w.instancesOf("general"), slices.Sorted(slices.Values(frozen))) }, "on what was frozen, the adopted one with it")
+
+	for n, id := range theirs {
+		require.Equal(t, []string{"running", "stopped"}[n%2], w.instance(id).State)
+	}
+	for _, i := range w.truth().Instances {
+		if i.Tags[contract.TagOwner] == contract.OwnerFloe {
+			require.Empty(t, sweep.ForeignMark(i.Tags))
+			for tag := range i.Tags {
+				require.NotContains(t, karpentersTags, tag)
+				require.NotContains(t, autoscalersTags, tag)
 			}
 		}
-		return false
+	}
+	_, err = w.ec2().TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: theirs}) // the test's own
+	require.NoError(t, err)
+}
+
+// Three machines are frozen. The first that is claimed for a pod wakes and never says a word; another is terminated while it
+// wakes; the pod runs on what comes next. Then EC2 has no capacity for any of them, and the next pod's machine is bought. No
+// machine is lost or doubled.
+func TestWakesThatGoWrongCostNothingButTime(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, quickFreeze, "")
+	w.tellsWhatStandbyDid("general")
+	w.createPool(oneType(3, 15*time.Second))
+	var frozen []string
+	eventually(t, func() bool { frozen = w.frozen("general"); return len(frozen) == 3 }, "three machines are frozen")
+
+	// A pod; the machine that is woken for it hangs as soon as EC2 calls it running, and so does the next.
+	w.script("oversleep * on-demand *: 2")
+	w.deploy("app", 1, "1200m", "1Gi")
+	var silent string
+	eventually(t, func() bool {
+		n := slices.IndexFunc(frozen, func(id string) bool { return w.instance(id).State == "running" })
+		if n >= 0 {
+			silent = frozen[n]
+		}
+		return n >= 0
 	}, "one of them is started")
-	w.script("silence " + silent.InstanceType + " on-demand *: all")
 
 	// Meanwhile a person wakes another, and thinks better of it.
-	third := three[slices.IndexFunc(three, func(id string) bool { return id != silent.ID })]
+	third := frozen[slices.IndexFunc(frozen, func(id string) bool { return id != silent })]
 	w.cli("workflow", "update", "execute", "--workflow-id", contract.NodeID("demo", third), "--name", "resume", "--input", `{"reason":"a test"}`)
 	eventually(t, func() bool { return w.instance(third).State != "stopped" }, "it is on its way")
 	status, _, errs := w.floe("node", "terminate", third, "--reason=not needed")
@@ -139,17 +163,16 @@ func TestWakesThatGoWrongCostNothingButTime(t *testing.T) {
 	eventually(t, func() bool { return w.phase(contract.NodeID("demo", third)) == contract.PhaseTerminated }, "it has left")
 	require.Contains(t, w.life(third).Reason, "not needed")
 
-	if node := w.nodeOf(silent.ID); node != nil {
+	if node := w.nodeOf(silent); node != nil {
 		require.NotEmpty(t, node.Spec.Taints, "whatever its Node said before the freeze, it is closed")
 	}
-	eventually(t, func() bool { return w.phase(contract.NodeID("demo", silent.ID)) == contract.PhaseTerminated }, "the one that never spoke is given up")
-	story := w.life(silent.ID)
+	eventually(t, func() bool { return w.phase(contract.NodeID("demo", silent)) == contract.PhaseTerminated }, "the one that never spoke is given up")
+	story := w.life(silent)
 	require.Contains(t, story.Reason, "it did not prove itself after its wake: it has not renewed its lease")
 	require.Contains(t, strings.Join(story.Notes, "\n"), "It is given no pods.")
-	eventually(t, func() bool { return w.running() == 1 }, "the pod runs elsewhere")
-	before := w.instancesOf("general")
-	require.Len(t, before, 1)
-	require.NotContains(t, []string{silent.ID, third}, before[0])
+	var before []string
+	eventually(t, func() bool { before = w.instancesOf("general"); return w.running() == 1 && len(before) == 1 }, "the pod runs elsewhere")
+	require.NotContains(t, []string{silent, third}, before[0])
 
 	// No capacity: what is frozen stays so, and a machine is bought.
 	eventually(t, func() bool { frozen = w.frozen("general"); return len(frozen) == 3 }, "the standby is full again")
@@ -166,22 +189,6 @@ func TestWakesThatGoWrongCostNothingButTime(t *testing.T) {
 	for _, id := range frozen {
 		require.Equal(t, "stopped", w.instance(id).State)
 	}
-
-	// Theirs and ours.
-	for n, id := range theirs {
-		require.Equal(t, []string{"running", "stopped"}[n%2], w.instance(id).State)
-	}
-	for _, i := range w.truth().Instances {
-		if i.Tags[contract.TagOwner] == contract.OwnerFloe {
-			require.Empty(t, sweep.ForeignMark(i.Tags))
-			for tag := range i.Tags {
-				require.NotContains(t, karpentersTags, tag)
-				require.NotContains(t, autoscalersTags, tag)
-			}
-		}
-	}
-	_, err = w.ec2().TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: theirs}) // the test's own
-	require.NoError(t, err)
 }
 
 // The worker is killed at each step of a freeze and of a wake, and every hibernation is a plain stop that nobody speaks of.

@@ -166,3 +166,23 @@ func TestTagsLag(t *testing.T) {
 	now.Advance(5 * time.Second)
 	require.Equal(t, map[string]string{"b": "later"}, tags(), "a tag with another value stays")
 }
+
+// One of two wakes and hangs; the next does not.
+func TestOneOversleeps(t *testing.T) {
+	c, wait, id, last := sleeper(t, nil)
+	wait(2*time.Minute + 5*time.Second)
+	play(t, c, "oversleep * * *: 1")
+	for _, hangs := range []bool{true, false} {
+		_, err := c.Stop([]string{id}, true, false)
+		require.NoError(t, err)
+		wait(2 * time.Minute)
+		_, err = c.Start([]string{id})
+		require.NoError(t, err)
+		wait(3 * time.Minute)
+		list, err := c.Statuses([]string{id}, true)
+		require.NoError(t, err)
+		require.Equal(t, Running, list[0].State)
+		require.Equal(t, hangs, list[0].Instance == "impaired")
+		require.Equal(t, hangs, last().State == PowerOff)
+	}
+}

@@ -100,6 +100,7 @@ type Instance struct {
 	upSince   time.Time // of this time running
 	booted    time.Time // when it last came up with an empty memory
 	resumed   time.Time // when it last had its memory back
+	sleepy    bool      // hangs as it wakes
 	// volumeTags are on its root volume.
 	volumeTags map[string]string
 }

@@ -170,7 +170,7 @@ func (w *watcher) start(t *rapid.T) {
 func (w *watcher) script(t *rapid.T) {
 	lines, err := script.Parse(rapid.SampledFrom([]string{
 		"reclaim * spot *: 2", "reclaim m5.* spot *: all for price", "retire * * *: 1 in 1m", "silence * * *: 1", "restore * * *: all",
-		"rebalance * spot *: 1", "forge * spot *: 1", "mute * * *: 1", "slow * * *: 1 by 1m", "reuse * * *: 3",
+		"rebalance * spot *: 1", "forge * spot *: 1", "mute * * *: 1", "slow * * *: 1 by 1m", "reuse * * *: 3", "oversleep * * *: 1",
 		"share c5.* * eu-west-1c: 3", "share c5.* * eu-west-1c: unlimited",
 	}).Draw(t, "line"))
 	require.NoError(t, err)

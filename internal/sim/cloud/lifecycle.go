@@ -110,6 +110,11 @@ func (c *Cloud) boot(i *Instance) {
 		} else {
 			i.booted = now
 		}
+		if i.sleepy {
+			i.sleepy = false
+			c.hang(i, true)
+			return
+		}
 		c.emit(p)
 	})
 }

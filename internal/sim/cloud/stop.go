@@ -6,6 +6,7 @@ import (
 	"floe.dev/floe/api/v1alpha1"
 	"floe.dev/floe/internal/sim/capacity"
 	"floe.dev/floe/internal/sim/query"
+	"floe.dev/floe/internal/sim/script"
 )
 
 // HibernationRules are how EC2 hibernates. Its times are not divided by Speed: what has to wait them out knows them from its
@@ -120,6 +121,7 @@ func (c *Cloud) Start(ids []string) ([]Change, error) {
 		}
 		c.market.Take(i.offering(), 1)
 		c.transit(i, Pending, Reason{})
+		_, i.sleepy = c.fate(i.offering(), i.Zone, script.Oversleep)
 		c.boot(i)
 	})
 }

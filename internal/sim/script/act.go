@@ -27,10 +27,11 @@ const (
 	Mute            Verb = "mute"
 	Slow            Verb = "slow"
 	Reuse           Verb = "reuse"
+	Oversleep       Verb = "oversleep"
 )
 
 // ForTheNext are the verbs that are about machines to come.
-var ForTheNext = []Verb{Mute, Slow, Reuse}
+var ForTheNext = []Verb{Mute, Slow, Reuse, Oversleep}
 
 // All is the count of an Act that is for all machines there are, or that come.
 const All = -1
@@ -47,7 +48,7 @@ type Act struct {
 }
 
 var (
-	actForm = regexp.MustCompile(`^(reclaim|rebalance|forge|retire|silence|restore|share|mute|slow|reuse) ([a-z0-9.*?-]+) (spot|on-demand|\*) ([a-z0-9*?-]+): ([0-9]+|all|unlimited)( .+)?$`)
+	actForm = regexp.MustCompile(`^(reclaim|rebalance|forge|retire|silence|restore|share|mute|slow|reuse|oversleep) ([a-z0-9.*?-]+) (spot|on-demand|\*) ([a-z0-9*?-]+): ([0-9]+|all|unlimited)( .+)?$`)
 	// spotOnly are the verbs that mean nothing to an on-demand machine.
 	spotOnly = []Verb{Reclaim, Rebalance, Forge}
 	// accountForm is that of an account's number.

@@ -27,6 +27,7 @@ func TestParseVerbs(t *testing.T) {
 		"share * * *: unlimited":                    {Act: &script.Act{Verb: script.Share, Where: anywhere, Count: script.Unlimited}},
 		"mute * * *: all":                           {Act: &script.Act{Verb: script.Mute, Where: anywhere, Count: script.All}},
 		"slow * * *: 2 by 10m":                      {Act: &script.Act{Verb: script.Slow, Where: anywhere, Count: 2, By: 10 * time.Minute}},
+		"oversleep * * *: 1":                        {Act: &script.Act{Verb: script.Oversleep, Where: anywhere, Count: 1}},
 		"reuse * * *: 1":                            {Act: &script.Act{Verb: script.Reuse, Where: anywhere, Count: 1}},
 		"event interruption late 45s":               {Mishap: &script.Mishap{Event: "interruption", Kind: script.Late, Count: 1, By: 45 * time.Second}},
 		"event * 3 twice":                           {Mishap: &script.Mishap{Event: "*", Kind: script.Twice, Count: 3}},

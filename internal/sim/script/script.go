@@ -22,6 +22,7 @@
 //	[at DURATION] mute TYPE CT ZONE: N                      they never register
 //	[at DURATION] slow TYPE CT ZONE: N by 10m               they register so much later
 //	[at DURATION] reuse TYPE CT ZONE: N                     each gets the address and name of the machine that went last
+//	[at DURATION] oversleep TYPE CT ZONE: N                 of those that are started after a stop: they hang as they wake
 //
 // Hardware that spot and on-demand machines of all accounts share, N of each type in each zone; on-demand comes first:
 //
@@ -193,7 +194,7 @@ func (l *Line) event(words string) error {
 		l.Fault = &Fault{Kind: FaultKind(m[1]), Action: m[2]}
 		return nil
 	}
-	return fmt.Errorf(`want "[at 30s] c5.* spot eu-west-1a: 0", "throttle c5.* spot *: 2", "lose answer of CreateFleet 1", "refuse RunInstances 2 with InternalError", "deny RunInstances", "allow RunInstances", "reclaim c5.* spot eu-west-1a: 3" (or rebalance, forge, retire, silence, restore, mute, slow, reuse, share) or "event interruption 2 late 45s"; "in 210987654321" before it names the account`)
+	return fmt.Errorf(`want "[at 30s] c5.* spot eu-west-1a: 0", "throttle c5.* spot *: 2", "lose answer of CreateFleet 1", "refuse RunInstances 2 with InternalError", "deny RunInstances", "allow RunInstances", "reclaim c5.* spot eu-west-1a: 3" (or rebalance, forge, retire, silence, restore, mute, slow, reuse, oversleep, share) or "event interruption 2 late 45s"; "in 210987654321" before it names the account`)
 }
 
 func (l *Line) offering(m []string) error {
