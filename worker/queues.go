@@ -41,6 +41,7 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 	all := []queue{{name: contract.TaskQueue, options: main, workflows: true, activities: map[string]any{
 		contract.ActivityPutNode:    p.store.PutNode,
 		contract.ActivityStartNodes: p.nodes.Start,
+		contract.ActivityWakeNodes:  p.nodes.Wake,
 		contract.ActivityPutHops:    p.store.PutHops,
 		contract.ActivityPutReclaim: p.store.PutReclaim,
 		contract.ActivityPutEvents:  p.store.PutEvents,

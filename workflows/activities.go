@@ -51,6 +51,7 @@ var (
 	confirmActivity    = define(contract.ActivityConfirmReclaim, awsActivities.ConfirmReclaim)
 	putNodeActivity    = defineVoid(contract.ActivityPutNode, storeActivities.PutNode)
 	startNodesActivity = defineVoid(contract.ActivityStartNodes, nodeActivities.Start)
+	wakeNodesActivity  = define(contract.ActivityWakeNodes, nodeActivities.Wake)
 	disruptActivity    = define(contract.ActivityDisrupt, kubeActivities.Disrupt)
 	cordonActivity     = defineVoid(contract.ActivityCordon, kubeActivities.Cordon)
 	awaitNodesActivity = define(contract.ActivityAwaitNodes, kubeActivities.AwaitNodes)
@@ -145,6 +146,16 @@ func draining(queue, summary string) workflow.ActivityOptions {
 			InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
 		},
 	}
+}
+
+// mostTold is how many Node workflows one activity starts or signals: its input stays well below Temporal's limit of 2 MB.
+const mostTold = 100
+
+// telling is for starting or signaling many workflows; it is retried without end.
+func telling(summary string) workflow.ActivityOptions {
+	o := recording(summary)
+	o.StartToCloseTimeout, o.HeartbeatTimeout = time.Minute, 8*time.Second
+	return o
 }
 
 // recording is for the store: a projection, which is caught up when it returns, however long that takes.

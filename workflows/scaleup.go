@@ -145,16 +145,13 @@ const (
 	// mostChildren of a hop are started as children, which the UI shows beneath their ScaleUp. Children of one parent
 	// start one after the other, each with a task of the parent's: more of them are started by an activity.
 	mostChildren = 16
-	// mostStarted is how many one such activity starts: its input stays well below Temporal's limit of 2 MB.
-	mostStarted = 100
 )
 
 // start starts Node workflows. That they run is awaited at the end.
 func (s *scaleUp) start(ctx workflow.Context, nodes []contract.NodeInput) {
 	if len(nodes) > mostChildren {
-		for some := range slices.Chunk(nodes, mostStarted) {
-			o := recording(fmt.Sprintf("start %d Node workflows", len(some)))
-			o.StartToCloseTimeout, o.HeartbeatTimeout = time.Minute, 8*time.Second
+		for some := range slices.Chunk(nodes, mostTold) {
+			o := telling(fmt.Sprintf("start %d Node workflows", len(some)))
 			s.starts = append(s.starts, startNodesActivity.start(ctx, o, contract.StartNodesInput{Nodes: some}))
 		}
 		return

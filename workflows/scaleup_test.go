@@ -83,7 +83,7 @@ func TestScaleUpStartsManyNodesTogether(t *testing.T) {
 	all := slices.Concat(w.started...)
 	require.Len(t, all, 251)
 	for _, some := range w.started {
-		require.LessOrEqual(t, len(some), mostStarted)
+		require.LessOrEqual(t, len(some), mostTold)
 	}
 	byID := map[string]contract.NodeInput{}
 	for _, node := range all {

@@ -25,10 +25,10 @@ const (
 // serving is a claim that is being served.
 type serving struct {
 	contract.Claim
-	machines []contract.Instance // started, and its own from now on
-	picked   []string            // in this round
-	waking   []waking            // whose Nodes are asked once the claim is answered
-	asks     bool                // its machines ask before they open: others may be ready first
+	machines []contract.Instance  // started, and its own from now on
+	picked   []string             // in this round
+	waking   []contract.WakeOrder // whose Nodes are asked once the claim is answered
+	asks     bool                 // its machines ask before they open: others may be ready first
 	reason   string
 	outcomes []contract.Outcome // what EC2 could not start
 }
@@ -141,15 +141,15 @@ func (k *keeper) start(ctx workflow.Context, open []*serving, ids []string) (aga
 		for _, id := range s.picked {
 			m, answer := k.find(id), answers[id]
 			if err == nil && answer.Answer == contract.AnswerStarted {
-				w := k.waking(s, m.Instance, at)
+				w, instance := k.waking(s, id, at), m.Instance
 				switch {
 				case first:
 					s.waking = append(s.waking, w)
-				case !k.tell(ctx, w.node, contract.SignalResume, w.operation):
-					k.forget(m.Instance.ID) // no such workflow: what is left of the machine is the sweep's
+				case !k.tell(ctx, contract.NodeID(k.in.Cluster, id), contract.SignalResume, w.Resume):
+					k.forget(id) // no such workflow: what is left of the machine is the sweep's
 					continue
 				}
-				s.machines = append(s.machines, w.instance)
+				s.machines = append(s.machines, instance)
 				continue
 			}
 			if outcome, taught := answer.Outcome(); taught && !slices.Contains(s.outcomes, outcome) {
@@ -182,56 +182,45 @@ func (k *keeper) avoid(answer contract.StartAnswer, now time.Time) {
 	}
 }
 
-// waking is a started machine, and what its Node is asked to do: to prove it and to open it.
-type waking struct {
-	instance  contract.Instance
-	node      string
-	operation contract.Operation
-}
-
-func (k *keeper) waking(s *serving, instance contract.Instance, at time.Time) waking {
-	var pods []string
+// waking is what a started machine's Node is asked to do: to prove it and to open it.
+func (k *keeper) waking(s *serving, instance string, at time.Time) contract.WakeOrder {
+	op := contract.Operation{
+		Request: s.Key + "/" + instance, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Purpose: s.Purpose,
+	}
 	if n := len(s.machines); n < len(s.Machines) {
-		pods = s.Machines[n]
+		op.Pods = s.Machines[n]
 	}
-	var ask *contract.Asking
 	if s.asks {
-		ask = &contract.Asking{Standby: k.info.WorkflowExecution.ID, Claim: s.Key}
+		op.Ask = &contract.Asking{Standby: k.info.WorkflowExecution.ID, Claim: s.Key}
 	}
-	var within time.Duration
 	if spec := k.state.Facts.Spec; spec != nil && spec.ResumeTimeout != nil {
-		within = spec.ResumeTimeout.Duration
+		op.Within = spec.ResumeTimeout.Duration
 	}
-	return waking{instance, contract.NodeID(k.in.Cluster, instance.ID), contract.Operation{
-		Request: s.Key + "/" + instance.ID, Reason: "claimed by " + s.ReplyTo.WorkflowID, Started: at, Within: within,
-		Pods: pods, Purpose: s.Purpose, Ask: ask,
-	}}
+	return contract.WakeOrder{Instance: instance, Resume: op}
 }
-
-// wakeAtOnce is how many Nodes are asked before the first of them is waited for. Each answer is written to this workflow,
-// one at a time, and where hundreds come together Temporal has some of them try again after many seconds.
-const wakeAtOnce = 4
 
 // wake asks the Nodes of all machines that were started. It comes after the answers, for which ScaleUps wait: hundreds of
-// Nodes take seconds to hear of it. A machine that has no such workflow is the sweep's, and no room that a plan may count on.
+// Nodes take a while to hear of it. A machine that has no such workflow is the sweep's, and no room that a plan may count on.
 func (k *keeper) wake(ctx workflow.Context, open []*serving) {
-	var all []waking
+	var all []contract.WakeOrder
 	for _, s := range open {
 		all = append(all, s.waking...)
 	}
-	for some := range slices.Chunk(all, wakeAtOnce) {
-		var asked []workflow.Future
-		for _, w := range some {
-			asked = append(asked, workflow.SignalExternalWorkflow(ctx, w.node, "", contract.SignalResume, w.operation))
+	var asked []workflow.Future
+	for some := range slices.Chunk(all, mostTold) {
+		o := telling(fmt.Sprintf("wake %d Nodes", len(some)))
+		asked = append(asked, wakeNodesActivity.start(ctx, o, contract.WakeNodesInput{Cluster: k.in.Cluster, Machines: some}))
+	}
+	for _, future := range asked {
+		var told contract.WakeNodesResult
+		if err := future.Get(ctx, &told); err != nil {
+			return // the workflow was canceled by a person
 		}
-		for i, w := range some {
-			if err := asked[i].Get(ctx, nil); err != nil {
-				workflow.GetLogger(ctx).Info("a machine's Node did not take the signal to wake", "instance", w.instance.ID, "error", err)
-				k.forget(w.instance.ID)
-				k.tell(ctx, contract.ProvisionerID(k.in.Cluster), contract.SignalGone, contract.Gone{
-					Key: w.operation.Request, Instance: w.instance.ID, Reason: "no workflow of its Node runs",
-				})
-			}
+		for _, id := range told.Missing {
+			k.forget(id)
+			k.tell(ctx, contract.ProvisionerID(k.in.Cluster), contract.SignalGone, contract.Gone{
+				Key: k.info.WorkflowExecution.RunID + "/missing/" + id, Instance: id, Reason: "no workflow of its Node runs",
+			})
 		}
 	}
 }

@@ -2,7 +2,7 @@ package workflows
 
 import (
 	"fmt"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,7 +36,8 @@ type pooled struct {
 		order contract.OpenOrder
 	}
 	gone []string // of what a Provisioner counts on
-	mu   sync.Mutex
+	// nodeless are the machines that have no Node workflow.
+	nodeless []string
 
 	history func(contract.LaunchHistoryInput) (contract.LaunchHistory, error)
 	asks    []contract.LaunchHistoryInput
@@ -58,6 +59,16 @@ func (p *pooled) prepare(env *testsuite.TestWorkflowEnvironment) {
 		p.asks = append(p.asks, in)
 		return p.history(in)
 	}, activity.RegisterOptions{Name: contract.ActivityLaunchHistory})
+	env.RegisterActivityWithOptions(func(in contract.WakeNodesInput) (result contract.WakeNodesResult, _ error) {
+		for _, m := range in.Machines {
+			if slices.Contains(p.nodeless, m.Instance) {
+				result.Missing = append(result.Missing, m.Instance)
+				continue
+			}
+			p.sent, p.resumed = append(p.sent, contract.NodeID(in.Cluster, m.Instance)+" "+contract.SignalResume), append(p.resumed, m.Resume)
+		}
+		return result, nil
+	}, activity.RegisterOptions{Name: contract.ActivityWakeNodes})
 	env.OnWorkflow(contract.WorkflowScaleUp, mock.Anything, mock.Anything).Return(
 		func(_ workflow.Context, in contract.ScaleUpInput) (*contract.ScaleUpView, error) {
 			p.launches = append(p.launches, in)
@@ -65,8 +76,6 @@ func (p *pooled) prepare(env *testsuite.TestWorkflowEnvironment) {
 		})
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, id, _, signal string, payload any) error {
-			p.mu.Lock() // signals that are sent together are taken at the same time
-			defer p.mu.Unlock()
 			p.sent = append(p.sent, id+" "+signal)
 			switch v := payload.(type) {
 			case contract.Claimed:
@@ -84,10 +93,7 @@ func (p *pooled) prepare(env *testsuite.TestWorkflowEnvironment) {
 			case contract.Fate:
 				p.fates = append(p.fates, v)
 			case contract.Operation:
-				switch signal {
-				case contract.SignalResume:
-					p.resumed = append(p.resumed, v)
-				case contract.SignalTerminate:
+				if signal == contract.SignalTerminate {
 					p.dropped = append(p.dropped, v)
 				}
 			}
@@ -188,6 +194,17 @@ func TestStandbyServesClaims(t *testing.T) {
 	}
 	require.LessOrEqual(t, starts, 2, "one call serves all claims that have come meanwhile")
 	require.Equal(t, map[string]contract.StandbyPhase{"i-2": contract.StandbyWaking, "i-3": contract.StandbyFrozen}, whereabouts(v))
+}
+
+// One of two machines that were started has no workflow: it is the sweep's, and no room that a plan may count on.
+func TestStandbyWakesOneThatHasNoWorkflow(t *testing.T) {
+	p := newPooled(2)
+	p.sleepers, p.nodeless = 2, []string{"i-1"}
+	v := p.play(t, claims(time.Minute, "one", 2), reports(2*time.Minute, 2, contract.ReportInService))
+	require.Len(t, p.answers[0].Machines, 2)
+	require.Len(t, p.resumed, 1)
+	require.Equal(t, []string{"i-1"}, p.gone)
+	require.Empty(t, v.Machines)
 }
 
 // EC2 cannot start the first machine: another takes its place, and the claim is answered with what there is.

@@ -1,4 +1,4 @@
-// Package nodes starts Node workflows, many at once.
+// Package nodes starts Node workflows and signals them, many at once.
 package nodes
 
 import (
@@ -16,15 +16,16 @@ import (
 	"floe.dev/floe/api/contract"
 )
 
-// atOnce is how many starts are under way at the same time.
+// atOnce is how many starts or signals are under way at the same time.
 const atOnce = 8
 
 // Temporal is the part of Temporal's client that is needed here.
 type Temporal interface {
 	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
 }
 
-// Activities start workflows.
+// Activities start workflows and signal them.
 type Activities struct {
 	temporal func(context.Context) Temporal
 }
@@ -56,15 +57,19 @@ func (a *Activities) Start(ctx context.Context, in contract.StartNodesInput) err
 			}, contract.WorkflowNode, node)
 			var started *serviceerror.WorkflowExecutionAlreadyStarted
 			if err == nil || errors.As(err, &started) {
-				if activity.IsActivity(ctx) {
-					activity.RecordHeartbeat(ctx)
-				}
+				beat(ctx)
 				return nil
 			}
 			return temporal.NewApplicationErrorWithCause("start "+id+": "+err.Error(), contract.ErrUnavailable, err)
 		})
 	}
 	return group.Wait()
+}
+
+func beat(ctx context.Context) {
+	if activity.IsActivity(ctx) {
+		activity.RecordHeartbeat(ctx)
+	}
 }
 
 // Summary is what the UI's list says of a Node workflow.

@@ -20,7 +20,18 @@ import (
 type fakeTemporal struct {
 	mu      sync.Mutex
 	started map[string]client.StartWorkflowOptions
+	told    map[string]contract.Operation
 	err     map[string]error
+}
+
+func (f *fakeTemporal) SignalWorkflow(_ context.Context, id, _, name string, arg any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.err[id]; err != nil {
+		return err
+	}
+	f.told[id+" "+name] = arg.(contract.Operation)
+	return nil
 }
 
 func (f *fakeTemporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
@@ -64,9 +75,15 @@ func TestStartFails(t *testing.T) {
 	temporalFake := &fakeTemporal{started: map[string]client.StartWorkflowOptions{}, err: map[string]error{"node/demo/i-1": errors.New("away")}}
 	a := &Activities{temporal: func(context.Context) Temporal { return temporalFake }}
 	err := a.Start(t.Context(), input(3))
+	requireUnavailable(t, err)
+	require.ErrorContains(t, err, "node/demo/i-1")
+}
+
+// requireUnavailable asserts that an error is one that Temporal tries again after.
+func requireUnavailable(t *testing.T, err error) {
+	t.Helper()
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, err, &app)
 	require.Equal(t, contract.ErrUnavailable, app.Type())
 	require.False(t, app.NonRetryable())
-	require.ErrorContains(t, err, "node/demo/i-1")
 }

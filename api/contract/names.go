@@ -115,6 +115,7 @@ const (
 	ActivityDescribe   = "aws.Describe"
 	ActivityPutNode    = "store.PutNode"
 	ActivityStartNodes = "nodes.Start"
+	ActivityWakeNodes  = "nodes.Wake"
 	ActivityPutHops    = "store.PutHops"
 	// ActivityConfirmReclaim asks EC2 whether a notice is true, ActivityUnmark takes the mark of a refuted one off a Node, and
 	// ActivityPutReclaim tells the offering memory of a true one.

@@ -229,6 +229,23 @@ type StartNodesInput struct {
 	Nodes []NodeInput `json:"nodes"`
 }
 
+// WakeNodesInput asks to signal the Node workflows of machines that were started to wake them.
+type WakeNodesInput struct {
+	Cluster  string      `json:"cluster"`
+	Machines []WakeOrder `json:"machines"`
+}
+
+// WakeOrder is what one machine's Node is to do: the payload of its signal `resume`.
+type WakeOrder struct {
+	Instance string    `json:"instance"`
+	Resume   Operation `json:"resume"`
+}
+
+// WakeNodesResult names the machines whose Node workflow does not run.
+type WakeNodesResult struct {
+	Missing []string `json:"missing,omitempty"`
+}
+
 // RegisterInput asks to put the pool's labels and taints on a Node and then to take floe.dev/unregistered off.
 type RegisterInput struct {
 	Cluster  string   `json:"cluster"`
