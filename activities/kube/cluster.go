@@ -68,6 +68,7 @@ type Cluster struct {
 	moved    notifier // by node name: the Node changed
 	freed    notifier // anyBudget: a budget has room
 	turns    turns
+	rooms    rooms
 	troubles troubles
 
 	start sync.Once

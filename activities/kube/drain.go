@@ -31,9 +31,10 @@ const (
 // Pods of higher priority go first: theirs is the most of the time that is left, and their replacements come to the
 // scheduler first.
 //
-// Where AWS takes the machine (Reclaim, and End where the time is known), the taint floe.dev/reclaim=leaving has plans count the pods before the first is
-// evicted; budgets are kept until the pool's reclaimMargin before the machine's end, no pod is given more grace than
-// there is time for, and nothing is waited for beyond the last moment.
+// Where AWS takes the machine (Reclaim, and End where the time is known), the taint floe.dev/reclaim=leaving has plans count
+// the pods before the first is evicted, and one that serves stays until there is room for it elsewhere, for half of the time
+// at most; budgets are kept until the pool's reclaimMargin before the machine's end, no pod is given more grace than there is
+// time for, and nothing is waited for beyond the last moment.
 //
 // It beats its heart with what it has done, and may be started again at any point: deadlines count from when the
 // activity was first scheduled, and a pod is evicted only while it is not going already.
@@ -74,6 +75,8 @@ type drain struct {
 	now      func() time.Time
 	deadline time.Time // of budgets
 	end      time.Time // of the machine; zero where nobody takes it
+	// holdUntil is until when pods without room elsewhere stay; zero: nobody waits for room.
+	holdUntil time.Time
 	done     contract.DrainResult
 	tried    map[string]attempt // by pod UID
 }
@@ -96,6 +99,9 @@ func (d *drain) setTimes(began time.Time) {
 	}
 	if !d.end.IsZero() {
 		d.deadline = reclaim.Earlier(d.deadline, reclaim.EvictUntil(d.end, margin))
+	}
+	if d.in.Reclaim {
+		d.holdUntil = reclaim.HoldUntil(began, d.deadline)
 	}
 }
 

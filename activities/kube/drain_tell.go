@@ -15,6 +15,7 @@ const (
 	toldEvicted = "evicted"
 	toldDeleted = "deleted past the deadline"
 	toldWaits   = "waits for its budget"
+	toldHeld    = "waits for room elsewhere"
 	toldGoing   = "was going already"
 	toldStays   = "does not go: " // and why
 )
@@ -27,6 +28,22 @@ func (d *drain) tell(pod *corev1.Pod, what string, refused int) {
 	d.done.Pods = pods[max(0, len(pods)-contract.MostDrained):]
 }
 
+// held tells of a pod that waits for room, once.
+func (d *drain) held(pod *corev1.Pod) {
+	if d.toldOf(pod).What != toldHeld {
+		d.tell(pod, toldHeld, 0)
+	}
+}
+
+// toldOf is what was told of a pod last.
+func (d *drain) toldOf(pod *corev1.Pod) contract.DrainedPod {
+	i := slices.IndexFunc(d.done.Pods, func(p contract.DrainedPod) bool { return p.Pod == pod.Namespace+"/"+pod.Name })
+	if i < 0 {
+		return contract.DrainedPod{}
+	}
+	return d.done.Pods[i]
+}
+
 // tellOfGoing tells of pods whose going is somebody else's doing, and of those that should have gone long ago.
 func (d *drain) tellOfGoing(left []*corev1.Pod) {
 	now := d.now()
@@ -34,16 +51,13 @@ func (d *drain) tellOfGoing(left []*corev1.Pod) {
 		if pod.DeletionTimestamp == nil {
 			continue
 		}
-		var before contract.DrainedPod
-		if i := slices.IndexFunc(d.done.Pods, func(p contract.DrainedPod) bool { return p.Pod == pod.Namespace+"/"+pod.Name }); i >= 0 {
-			before = d.done.Pods[i]
-		}
+		before := d.toldOf(pod)
 		switch {
 		case d.overdue(pod, now):
 			if why := toldStays + holdsBack(pod); before.What != why {
 				d.tell(pod, why, before.Refused)
 			}
-		case before.What == "" || before.What == toldWaits:
+		case before.What == "" || before.What == toldWaits || before.What == toldHeld:
 			d.tell(pod, toldGoing, before.Refused)
 		}
 	}

@@ -59,6 +59,12 @@ func (d *drain) push(ctx context.Context, pods []*corev1.Pod) (wait time.Duratio
 		if t.gone || t.deleted || !late && now.Before(t.next) && !d.freed(pod, t) || pod.DeletionTimestamp != nil && !(late && d.tooLong(pod)) {
 			continue
 		}
+		if !late && d.holds(pod, now) {
+			mu.Lock()
+			d.held(pod)
+			mu.Unlock()
+			continue
+		}
 		group.Go(func() error {
 			before := t.refused
 			t, evicted, err := d.see(ctx, pod, t, late)
@@ -253,6 +259,9 @@ func (d *drain) nextLook(pods []*corev1.Pod, now time.Time) time.Duration {
 		}
 		if t := d.tried[string(pod.UID)]; !t.gone {
 			sooner(t.next)
+		}
+		if d.holds(pod, now) {
+			wait = min(wait, roomEvery)
 		}
 	}
 	return wait

@@ -313,8 +313,8 @@ const MostDrained = 40
 // DrainedPod is what became of one pod in a drain.
 type DrainedPod struct {
 	Pod string `json:"pod"` // namespace/name
-	// What happened last, in words: "evicted", "waits for its budget", "deleted past the deadline", "was going already",
-	// "does not go: " and why.
+	// What happened last, in words: "evicted", "waits for room elsewhere", "waits for its budget", "deleted past the deadline",
+	// "was going already", "does not go: " and why.
 	What string    `json:"what"`
 	At   time.Time `json:"at"`
 	// Refused counts the evictions refused.

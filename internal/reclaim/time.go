@@ -48,6 +48,12 @@ func EvictUntil(end time.Time, margin time.Duration) time.Time {
 	return end.Add(-max(margin, LastMoment))
 }
 
+// HoldUntil is until when pods may stay for which there is no room elsewhere yet, where evictions wait on budgets until the
+// given time: half of what there is, so that as much is left for the budgets' turns.
+func HoldUntil(began, evictUntil time.Time) time.Time {
+	return began.Add(evictUntil.Sub(began) / 2)
+}
+
 // Grace is what a pod of that own grace period is given where the machine goes at end: its own as long as there is time
 // for it, then what is left, in whole seconds, and never less than one: none at all would take the pod out of the API
 // server while its containers still run.

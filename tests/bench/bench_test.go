@@ -4,7 +4,7 @@ import "testing"
 
 // One short case, so that the bench is known to run; its figures say nothing beside other tests.
 func TestBenchRuns(t *testing.T) {
-	if err := bench(t.Context(), "hops|signal|calls|simulated-aws|fallback|resume$", "", true); err != nil {
+	if err := bench(t.Context(), "hops|signal|calls|simulated-aws|fallback|resume$|storm$", "", true); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -104,21 +104,17 @@ func (t *table) storm(ctx context.Context, scenario string, n int, what string) 
 	t.row(what+fmt.Sprintf("fewest pods available of %d until the margin, budget %d", n, kept(n)), fmt.Sprint(away.least), fmt.Sprintf("≥ %d", kept(n)))
 	t.row(what+"fewest pods available from the margin on", away.afterMargin(), "")
 	t.row(what+"unserved pod-seconds in all", fmt.Sprintf("%.0f", away.unserved), "")
-	demands, err := h.demands(ctx)
-	if err != nil {
-		return 0, err
-	}
-	plans := 0
-	for _, d := range demands {
-		if !d.At.Before(s.warnings[0]) {
-			plans++
-		}
-	}
-	t.row(what+"demands signaled for their pods", fmt.Sprint(plans), "")
 	truth, err := h.truth(ctx)
 	if err != nil {
 		return 0, err
 	}
+	launches := 0
+	for _, c := range truth.Calls {
+		if c.Action == "CreateFleet" && !c.At.Before(s.warnings[0]) {
+			launches++
+		}
+	}
+	t.row(what+"launches (CreateFleet) in place of those machines", fmt.Sprint(launches), fmt.Sprintf("≤ %d: one a wave", waves))
 	t.row(what+"machines bought in all", fmt.Sprint(len(truth.Instances)), fmt.Sprint(2*n))
 	return away.unserved, nil
 }

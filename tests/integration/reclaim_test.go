@@ -73,6 +73,35 @@ func (w *world) instancesOf(pool string) (ids []string) {
 	return ids
 }
 
+// evictedForRoom asserts that the pod of each machine that was taken left it only when a machine to go to was ready.
+func (w *world) evictedForRoom(taken, before []string) {
+	t := w.t
+	t.Helper()
+	var evicted, ready []time.Time
+	for _, id := range taken {
+		var result contract.DrainResult
+		require.NoError(t, w.temporal.GetWorkflow(t.Context(), contract.DrainID("demo", id, 1), "").Get(t.Context(), &result))
+		require.Equal(t, 1, result.Evicted)
+		evicted = append(evicted, result.Pods[0].At)
+	}
+	for _, node := range w.nodes("general") {
+		if id, _ := contract.InstanceOfProviderID(node.Spec.ProviderID); slices.Contains(before, id) {
+			continue
+		}
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeReady {
+				ready = append(ready, c.LastTransitionTime.Time)
+			}
+		}
+	}
+	require.Len(t, ready, len(evicted))
+	slices.SortFunc(evicted, time.Time.Compare)
+	slices.SortFunc(ready, time.Time.Compare)
+	for n := range evicted {
+		require.False(t, evicted[n].Before(ready[n]), "%d machines are ready at %s, when the %d. pod is evicted at %s", n, ready[n], n+1, evicted[n])
+	}
+}
+
 // EC2 takes machines back whose pods have a budget, with one warning doubled: room for all is bought at once, the
 // budget is kept, and all are gone before EC2 takes them.
 func TestSpotMachinesAreTakenBack(t *testing.T) {
@@ -109,6 +138,7 @@ func TestSpotMachinesAreTakenBack(t *testing.T) {
 	}
 	eventually(t, func() bool { return w.running() == 3 }, "every pod runs again")
 	require.Len(t, w.truth().Instances, 5, "one machine for each that left, and none twice")
+	w.evictedForRoom(taken, before)
 	// Of the two the one that had the quieter machine: a busy one times tasks out.
 	require.LessOrEqual(t, min(w.eventsOfLeaving(taken[0], contract.SignalReclaim), w.eventsOfLeaving(taken[1], contract.SignalReclaim)), 50,
 		"events from the notice to the end, with the Drain's")
