@@ -77,8 +77,8 @@ type drain struct {
 	end      time.Time // of the machine; zero where nobody takes it
 	// holdUntil is until when pods without room elsewhere stay; zero: nobody waits for room.
 	holdUntil time.Time
-	done     contract.DrainResult
-	tried    map[string]attempt // by pod UID
+	done      contract.DrainResult
+	tried     map[string]attempt // by pod UID
 }
 
 // setTimes works out until when budgets are kept. began is when the drain was first asked for, so that another attempt

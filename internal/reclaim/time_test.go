@@ -65,3 +65,18 @@ func TestEvictUntil(t *testing.T) {
 	require.Equal(t, end.Add(-DefaultMargin), EvictUntil(end, DefaultMargin))
 	require.Equal(t, end.Add(-LastMoment), EvictUntil(end, 0), "the last moment is nobody's")
 }
+
+// Whatever time there is, half of it and more is left to budgets where pods waited for room; where there is none, nobody waits.
+func TestHoldUntil(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		left := time.Duration(rapid.Int64Range(int64(-time.Hour), int64(30*time.Minute)).Draw(t, "left"))
+		end := told.Add(left)
+		held := HoldUntil(told, end)
+		if left <= 0 {
+			require.False(t, held.After(told))
+			return
+		}
+		require.False(t, held.Before(told))
+		require.GreaterOrEqual(t, end.Sub(held), held.Sub(told))
+	})
+}
