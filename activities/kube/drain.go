@@ -53,6 +53,7 @@ func (a *Activities) Drain(ctx context.Context, in contract.DrainInput) (contrac
 	if activity.HasHeartbeatDetails(ctx) {
 		// What cannot be read is an older Floe's: the drain starts from what it sees, only the counts are lost.
 		_ = activity.GetHeartbeatDetails(ctx, &d.done)
+		d.recall()
 	}
 	d.setTimes(activity.GetInfo(ctx).ScheduledTime)
 	if err := d.cordon(ctx); err != nil {
@@ -102,6 +103,15 @@ func (d *drain) setTimes(began time.Time) {
 	}
 	if d.in.Reclaim {
 		d.holdUntil = reclaim.HoldUntil(began, d.deadline)
+	}
+}
+
+// recall takes up what an earlier attempt gave the pods that it deleted. All else shows in the cluster.
+func (d *drain) recall() {
+	for _, p := range d.done.Pods {
+		if !p.Until.IsZero() {
+			d.tried[p.UID] = attempt{deleted: true, until: p.Until}
+		}
 	}
 }
 

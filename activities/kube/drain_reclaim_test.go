@@ -67,7 +67,7 @@ func TestDrainEndsBeforeTheMachineDoes(t *testing.T) {
 }
 
 // The API server counts a grace period that was shortened from the first deletion: by its word it is over at once. The pod is
-// not given up before its time.
+// not given up before its time, nor by another worker that goes on with the drain.
 func TestDrainWaitsForAGraceThatWasShortened(t *testing.T) {
 	now := time.Now()
 	long := metav1.NewTime(now.Add(-time.Hour))
@@ -76,6 +76,10 @@ func TestDrainWaitsForAGraceThatWasShortened(t *testing.T) {
 	require.Equal(t, 1, d.stuck([]*corev1.Pod{pod}), "nobody has given it more")
 	d.tried["uid-p"] = attempt{deleted: true, until: now.Add(13 * time.Second)}
 	require.Zero(t, d.stuck([]*corev1.Pod{pod}))
+	d.tell(pod, toldDeleted, 0)
+	next := &drain{now: d.now, deadline: d.deadline, tried: map[string]attempt{}, done: d.done}
+	next.recall()
+	require.Zero(t, next.stuck([]*corev1.Pod{pod}))
 	d.tried["uid-p"] = attempt{deleted: true, until: now.Add(-lastWait - time.Second)}
 	require.Equal(t, 1, d.stuck([]*corev1.Pod{pod}))
 }

@@ -23,6 +23,9 @@ const (
 // tell notes what became of a pod, the latest last, and forgets the earliest where there are too many.
 func (d *drain) tell(pod *corev1.Pod, what string, refused int) {
 	now := contract.DrainedPod{Pod: pod.Namespace + "/" + pod.Name, What: what, At: d.now(), Refused: refused}
+	if t := d.tried[string(pod.UID)]; t.deleted {
+		now.UID, now.Until = string(pod.UID), t.until
+	}
 	pods := slices.DeleteFunc(d.done.Pods, func(p contract.DrainedPod) bool { return p.Pod == now.Pod })
 	pods = append(pods, now)
 	d.done.Pods = pods[max(0, len(pods)-contract.MostDrained):]

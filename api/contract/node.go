@@ -319,6 +319,10 @@ type DrainedPod struct {
 	At   time.Time `json:"at"`
 	// Refused counts the evictions refused.
 	Refused int `json:"refused,omitempty"`
+	// UID and Until are of a pod that was deleted past the deadline: until when it has its grace period, which may be less than
+	// its own. A drain that goes on in another worker knows it from here.
+	UID   string    `json:"uid,omitempty"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // DeleteNodeInput asks to delete a Node object, if it is still the one with that UID.
