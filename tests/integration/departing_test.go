@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +27,9 @@ func TestMachinesThatLeaveGoBackToStandby(t *testing.T) {
 		ReturnAfter: &metav1.Duration{Duration: time.Hour}, Budgets: []v1alpha1.DisruptionBudget{{Nodes: "0"}},
 	}
 	w.createPool(p)
-	eventually(t, func() bool { return len(w.frozen("general")) == 1 }, "a machine is frozen")
-	resumed := w.frozen("general")[0]
+	var frozen []string
+	eventually(t, func() bool { frozen = w.frozen("general"); return len(frozen) == 1 }, "a machine is frozen")
+	resumed := frozen[0]
 
 	w.deploy("app", 1, "1200m", "1Gi")
 	eventually(t, func() bool { return w.running() == 1 && len(w.frozen("general")) == 1 }, "the pod runs, and the standby is full again")
@@ -35,7 +37,7 @@ func TestMachinesThatLeaveGoBackToStandby(t *testing.T) {
 	require.NotNil(t, node)
 	require.Equal(t, "demand", node.Annotations[v1alpha1.AnnotationPurpose], "it was claimed for pods")
 	require.NotEmpty(t, node.Annotations[v1alpha1.AnnotationResumed])
-	require.Equal(t, resumed, w.instancesOf("general")[0])
+	eventually(t, func() bool { return slices.Equal(w.instancesOf("general"), []string{resumed}) }, "it is in service")
 	status, out, errs := w.floe("why", resumed)
 	require.Zero(t, status, errs)
 	require.Contains(t, out, "it was resumed from standby as a fallback at")

@@ -78,8 +78,12 @@ func TestMachinesSleepWithTheirImagesAndOneWithoutItsNode(t *testing.T) {
 		w.ranWith(p.Name, prefetchedImage)
 		w.createPool(p)
 	}
-	eventually(t, func() bool { return len(w.frozen("warm")) == 1 && len(w.frozen("cold")) == 1 }, "a machine of each is frozen")
-	hibernated, stopped := w.frozen("warm")[0], w.frozen("cold")[0]
+	var warmed, cooled []string
+	eventually(t, func() bool {
+		warmed, cooled = w.frozen("warm"), w.frozen("cold")
+		return len(warmed) == 1 && len(cooled) == 1
+	}, "a machine of each is frozen")
+	hibernated, stopped := warmed[0], cooled[0]
 
 	asleep := w.nodeOf(hibernated)
 	require.NotNil(t, asleep)

@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"floe.dev/floe/api/contract"
@@ -25,12 +27,16 @@ func standbyPool(name string, hibernated int32) *v1alpha1.NodePool {
 	return p
 }
 
-func (w *world) standby(pool string) contract.StandbyView {
+// standby is what a pool's Standby says of itself; nothing where there is none yet. A worker that is being restarted, or is busy,
+// does not answer at once.
+func (w *world) standby(pool string) (view contract.StandbyView) {
 	w.t.Helper()
-	view, err := query[contract.StandbyView](w, contract.StandbyID("demo", pool), contract.QueryStandby)
-	if err != nil {
-		return contract.StandbyView{}
-	}
+	eventually(w.t, func() bool {
+		var err error
+		view, err = query[contract.StandbyView](w, contract.StandbyID("demo", pool), contract.QueryStandby)
+		missing := (*serviceerror.NotFound)(nil)
+		return err == nil || errors.As(err, &missing)
+	}, "the standby answers")
 	return view
 }
 

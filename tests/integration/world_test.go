@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,13 +150,16 @@ func (w *world) running() int {
 	return n
 }
 
-// nodes are the Ready nodes of a pool, registered and free of Floe's taints.
+// nodes are the Ready nodes of a pool, registered, not cordoned and free of Floe's taints. The node controller's own may linger for
+// seconds on one that has pods already.
 func (w *world) nodes(pool string) (found []corev1.Node) {
 	w.t.Helper()
 	list, err := w.kube.CoreV1().Nodes().List(w.t.Context(), metav1.ListOptions{LabelSelector: v1alpha1.LabelPool + "=" + pool})
 	require.NoError(w.t, err)
 	for _, node := range list.Items {
-		if len(node.Spec.Taints) > 0 {
+		if node.Spec.Unschedulable || slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
+			return strings.HasPrefix(t.Key, v1alpha1.GroupVersion.Group+"/")
+		}) {
 			continue
 		}
 		for _, c := range node.Status.Conditions {
