@@ -30,8 +30,12 @@ func (p *parts) queues(cfg *config.Config, stopTimeout time.Duration) []queue {
 
 	main := base
 	// A task is a few milliseconds of work and most of a poll is waiting: more pollers than cores let a burst of
-	// hundreds of workflows flow, and cost a connection's stream each while idle.
-	main.MaxConcurrentWorkflowTaskPollers = 16
+	// hundreds of workflows flow, and cost a connection's stream each while idle. Tasks that go to any worker have pollers of
+	// their own so: a fixed number polls this worker's own queue alone while that has a backlog, and those that fell out of
+	// it waited for 18 s (mixed mode of internal_task_pollers.go in the SDK 1.50).
+	main.WorkflowTaskPollerBehavior = worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+		InitialNumberOfPollers: 8, MinimumNumberOfPollers: 4, MaximumNumberOfPollers: 16,
+	})
 	main.MaxConcurrentActivityTaskPollers = 4
 	// How long a task waits for the worker that has its workflow in memory before any other may take it: the SDK's five
 	// seconds are long for those whose worker has just died, and a replay here is short.
