@@ -165,7 +165,7 @@ func (h *hibernate) stop(ctx workflow.Context) (seen contract.InstanceResult, wh
 }
 
 func (h *hibernate) awaitStopped(ctx workflow.Context) (contract.InstanceResult, error) {
-	h.describe(ctx, "EC2 has taken it. Its memory goes to its disk as fast as that writes: 13 GiB at 125 MiB/s are 106 s.")
+	h.describe(ctx, "EC2 has taken it. Its memory goes to its disk as fast as that writes: at 125 MiB/s, a GiB in 8 s.")
 	o := awaiting(contract.AWSTaskQueue(h.in.Account, h.in.Region, contract.ClassRead), "until EC2 shows it stopped")
 	return awaitStateActivity.run(ctx, o, contract.AwaitStateInput{
 		InstanceInput: h.instance(), States: []string{"stopped"}, Leaves: "running", Within: ignoredAfter,

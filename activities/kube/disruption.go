@@ -190,7 +190,7 @@ func (a *Activities) why(ctx context.Context, c *Cluster, s disruption.Snapshot,
 	}
 	if !ok {
 		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-			"node: cluster %s has no registered node %q of a pool that can be worked with: floe node list shows those there are", c.name, name), contract.ErrNodeNotFound, nil)
+			"node: cluster %s has no registered node %q of a pool that there is and that can be planned with: floe node list shows the nodes there are, floe pool list the pools", c.name, name), contract.ErrNodeNotFound, nil)
 	}
 	return &verdict, nil
 }

@@ -22,7 +22,7 @@ type seen struct {
 // learn reads off the nodes that have been ready what machines of their pool and type really give to pods. What is
 // reckoned for a type is an estimate, and a machine bought for a pod that its like has just refused would be refused too.
 func (p *plan) learn(nodes []Node) {
-	p.learned = map[poolType]*seen{}
+	p.learned, p.lacks = map[poolType]*seen{}, map[string][]lacking{}
 	for i := range nodes {
 		n := &nodes[i]
 		key := poolType{n.Pool, n.Labels[v1alpha1.LabelInstanceType]}
@@ -56,6 +56,7 @@ func (p *plan) allocatable(pool *poolState, t contract.InstanceType) corev1.Reso
 	list := catalog.Allocatable(pool.NodePool, t)
 	known := p.learned[poolType{pool.Name, t.Name}]
 	if known == nil {
+		p.lack(pool, t, list)
 		return list
 	}
 	for name, least := range known.least {
@@ -64,6 +65,53 @@ func (p *plan) allocatable(pool *poolState, t contract.InstanceType) corev1.Reso
 		}
 	}
 	return list
+}
+
+// lacking is by how much nodes of a type fall short of what is reckoned for it.
+type lacking struct {
+	typ  contract.InstanceType
+	less corev1.ResourceList // cpu and memory
+}
+
+// lack takes from what is reckoned for a type that nobody has seen what smaller machines of its pool were seen to lack: what a
+// kubelet and its system keep for themselves does not shrink with the machine. Else one pod that asks for all of a machine
+// would have one of each type bought before the pool knows.
+func (p *plan) lack(pool *poolState, t contract.InstanceType, list corev1.ResourceList) {
+	lacks, ok := p.lacks[pool.Name]
+	if !ok {
+		for _, c := range pool.Candidates {
+			if known := p.learned[poolType{pool.Name, c.Type.Name}]; known != nil {
+				lacks = append(lacks, lacking{c.Type, shortfall(catalog.Allocatable(pool.NodePool, c.Type), known.least)})
+			}
+		}
+		p.lacks[pool.Name] = lacks
+	}
+	for name, have := range list {
+		var most resource.Quantity
+		for _, l := range lacks {
+			smaller := l.typ.VCPU <= t.VCPU && l.typ.MemoryMiB <= t.MemoryMiB
+			if less, ok := l.less[name]; ok && smaller && less.Cmp(most) > 0 {
+				most = less
+			}
+		}
+		if have.Cmp(most) > 0 {
+			have.Sub(most)
+			list[name] = have
+		}
+	}
+}
+
+// shortfall is what is reckoned of cpu and memory less what there is, where that is less.
+func shortfall(reckoned, least corev1.ResourceList) corev1.ResourceList {
+	less := corev1.ResourceList{}
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		if have, ok := least[name]; ok && have.Cmp(reckoned[name]) < 0 {
+			lack := reckoned[name].DeepCopy()
+			lack.Sub(have)
+			less[name] = lack
+		}
+	}
+	return less
 }
 
 // reckoned is a request less what is only learned of a type: chains know what is reckoned, and would leave the type out.

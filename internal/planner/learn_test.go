@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"floe.dev/floe/api/v1alpha1"
+	"floe.dev/floe/internal/catalog"
 )
 
 func TestATypeIsNotBoughtForWhatItsNodeRefused(t *testing.T) {
@@ -36,5 +38,37 @@ func TestATypeIsNotBoughtForWhatItsNodeRefused(t *testing.T) {
 		if tt.want != "m5.large" {
 			require.NotContains(t, r.Launches[0].InstanceTypes, "m5.large", name)
 		}
+	}
+}
+
+// What one machine of a pool keeps for itself, a larger one of another type keeps too: a pod that asks for all of a machine is not
+// tried on one type after another.
+func TestWhatOneTypeLacksLargerOnesLack(t *testing.T) {
+	p := pool(t, view("m5", "c5"), "general")
+	n := node(p, "n", "c5.large", testZones[0])
+	least := n.Allocatable.DeepCopy()
+	cpu := least[corev1.ResourceCPU]
+	cpu.Sub(resource.MustParse("100m"))
+	least[corev1.ResourceCPU] = cpu
+	all := func(cores string) *corev1.Pod {
+		pod := pod("a", cpuMem(cores, "1Gi"))
+		pod.Spec.NodeSelector = map[string]string{v1alpha1.LabelPool: p.Name}
+		return pod
+	}
+	for name, tt := range map[string]struct {
+		settled bool
+		cores   int
+		ask     string
+	}{"nothing was seen": {false, 4, "4"}, "a smaller one was seen": {true, 8, "4"}, "there is room for what it keeps": {true, 4, "3900m"}} {
+		n := n
+		n.Allocatable, n.Settled = least, tt.settled
+		r := Plan(Snapshot{Pods: []*corev1.Pod{all(tt.ask)}, Pools: []Pool{p}, Nodes: []Node{n}})
+		require.Len(t, r.Launches, 1, name)
+		for _, typ := range r.Launches[0].InstanceTypes {
+			i := slices.IndexFunc(p.Candidates, func(c catalog.Candidate) bool { return c.Type.Name == typ })
+			require.GreaterOrEqual(t, p.Candidates[i].Type.VCPU, tt.cores, "%s: %s", name, typ)
+		}
+		first := slices.IndexFunc(p.Candidates, func(c catalog.Candidate) bool { return c.Type.Name == r.Launches[0].InstanceTypes[0] })
+		require.Equal(t, tt.cores, p.Candidates[first].Type.VCPU, name)
 	}
 }

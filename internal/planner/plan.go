@@ -34,6 +34,7 @@ type plan struct {
 	sig          signature
 	storage      *storage
 	learned      map[poolType]*seen
+	lacks        map[string][]lacking        // by pool
 	attach       map[string]map[string]int32 // see learnAttached
 	bins         []*bin
 	drafts       []*draft // of the result's launches

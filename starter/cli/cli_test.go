@@ -179,6 +179,20 @@ func TestHoldsAreShownWhileTheyLast(t *testing.T) {
 	}
 }
 
+// A machine that sleeps again has been ready before, and what is done with it is told.
+func TestALifeIsToldInOrder(t *testing.T) {
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	life := contract.NodeView{NodeState: contract.NodeState{
+		Phase:     contract.PhaseStandby,
+		Since:     map[contract.Phase]time.Time{contract.PhaseLaunching: at, contract.PhaseStandby: at.Add(time.Minute), contract.PhaseReady: at.Add(time.Hour)},
+		Operation: &contract.Operation{Kind: contract.SignalResume, Reason: "by hand"},
+	}}
+	var out bytes.Buffer
+	printLife(&out, "node/c/i-1", life, at)
+	require.Regexp(t, `(?s)launching.*standby +2026-07-01T12:01.*ready +2026-07-01T13:00`, out.String())
+	require.Contains(t, out.String(), "under way: resume (by hand)")
+}
+
 func TestWhatWasPrefetchedIsShown(t *testing.T) {
 	life := contract.NodeView{NodeState: contract.NodeState{Phase: contract.PhaseReady, Standby: &contract.Frozen{Prefetched: &contract.Prefetched{
 		PrefetchResult: contract.PrefetchResult{Images: []string{"registry.example/web:1"}, Bytes: 1 << 30}, Lost: []string{"registry.example/web:1"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -198,12 +199,17 @@ func printLife(w io.Writer, id string, v contract.NodeView, now time.Time) {
 	}})
 	fmt.Fprintln(w)
 	var rows [][]string
-	for _, phase := range lifecycle.Phases() {
-		if since, ok := v.Since[phase]; ok {
-			rows = append(rows, []string{string(phase), since.UTC().Format(time.RFC3339), table.Age(since, v.Instance.LaunchTime) + " after launch"})
-		}
+	phases := slices.DeleteFunc(lifecycle.Phases(), func(phase contract.Phase) bool { return v.Since[phase].IsZero() })
+	slices.SortStableFunc(phases, func(a, b contract.Phase) int { return v.Since[a].Compare(v.Since[b]) }) // a machine may sleep and be ready again
+	for _, phase := range phases {
+		since := v.Since[phase]
+		rows = append(rows, []string{string(phase), since.UTC().Format(time.RFC3339), table.Age(since, v.Instance.LaunchTime) + " after launch"})
 	}
 	table.Write(w, []string{"PHASE", "SINCE", ""}, rows)
+	under := ""
+	if op := v.Operation; op != nil {
+		under = fmt.Sprintf("%s (%s)", op.Kind, op.Reason)
+	}
 	held := ""
 	if v.Hold.Lasts(now) {
 		held = v.Hold.String()
@@ -213,7 +219,7 @@ func printLife(w io.Writer, id string, v contract.NodeView, now time.Time) {
 		prefetched = images.Told(v.Standby.Prefetched)
 	}
 	for _, line := range []struct{ what, text string }{
-		{"launched by", v.ScaleUp}, {"it is", held}, {"images", prefetched}, {"it leaves because", v.Reason}, {"trouble", v.Trouble},
+		{"launched by", v.ScaleUp}, {"under way", under}, {"it is", held}, {"images", prefetched}, {"it leaves because", v.Reason}, {"trouble", v.Trouble},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(w, "\n%s: %s", line.what, line.text)
