@@ -126,7 +126,12 @@ func live(t *testing.T, w *world, f *freezer, in contract.NodeInput, events ...e
 	for _, e := range append([]event{{2 * time.Second, seen("a", true)}, {3 * time.Second, seen("b", true)}}, events...) {
 		env.RegisterDelayedCallback(func() { e.do(env) }, e.at)
 	}
-	var last contract.NodeView
+	return lived(t, env, in)
+}
+
+// lived runs a node's life for an hour, or to its end where that comes sooner, and gives its last view.
+func lived(t *testing.T, env *testsuite.TestWorkflowEnvironment, in contract.NodeInput) (last contract.NodeView) {
+	t.Helper()
 	env.RegisterDelayedCallback(func() { last = nodeView(t, env); env.CancelWorkflow() }, time.Hour)
 	env.ExecuteWorkflow(contract.WorkflowNode, in)
 	if env.GetWorkflowError() == nil {

@@ -64,13 +64,7 @@ func (d *departing) play(t *testing.T, w *world, in contract.NodeInput, events .
 	w.terminate = func(contract.InstanceInput) (contract.InstanceResult, error) {
 		return contract.InstanceResult{State: "terminated"}, nil
 	}
-	var last contract.NodeView
-	env.RegisterDelayedCallback(func() { last = nodeView(t, env); env.CancelWorkflow() }, time.Hour)
-	env.ExecuteWorkflow(contract.WorkflowNode, in)
-	if env.GetWorkflowError() == nil {
-		require.NoError(t, env.GetWorkflowResult(&last))
-	}
-	return last
+	return lived(t, env, in)
 }
 
 func keptAs(tier v1alpha1.CapacityType) func(contract.Departing) contract.Fate {

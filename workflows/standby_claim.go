@@ -214,7 +214,9 @@ func (k *keeper) wake(ctx workflow.Context, open []*serving) {
 	for _, future := range asked {
 		var told contract.WakeNodesResult
 		if err := future.Get(ctx, &told); err != nil {
-			return // the workflow was canceled by a person
+			// It is retried without end: a person cancels the Standby, which another takes over from by what Nodes report.
+			workflow.GetLogger(ctx).Error("Nodes may not have heard that their machines are awake", "error", err)
+			return
 		}
 		for _, id := range told.Missing {
 			k.forget(id)

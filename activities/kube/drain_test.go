@@ -68,9 +68,18 @@ func (e *evictor) remove(eviction *policyv1.Eviction) error {
 // drainNow runs the activity in Temporal's test environment, so that it has a heartbeat.
 func (w *world) drainNow(t *testing.T, in contract.DrainInput) (contract.DrainResult, error) {
 	t.Helper()
+	return w.drainOn(t, in)
+}
+
+// drainOn is drainNow where an earlier attempt has done what is given.
+func (w *world) drainOn(t *testing.T, in contract.DrainInput, before ...contract.DrainResult) (contract.DrainResult, error) {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	env.RegisterActivity(w.Drain)
+	for _, done := range before {
+		env.SetHeartbeatDetails(done)
+	}
 	value, err := env.ExecuteActivity(w.Drain, in)
 	var result contract.DrainResult
 	if err == nil {
@@ -253,15 +262,26 @@ func TestDrainForbidden(t *testing.T) {
 func TestDrainCountsFromWhereItWas(t *testing.T) {
 	w := newWorld(t, testNode("n1", "i-1"), testPod("plain", on("n1")))
 	w.evictor(nil)
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestActivityEnvironment()
-	env.RegisterActivity(w.Drain)
-	env.SetHeartbeatDetails(contract.DrainResult{Evicted: 4})
-	value, err := env.ExecuteActivity(w.Drain, drainN1(time.Hour))
+	result, err := w.drainOn(t, drainN1(time.Hour), contract.DrainResult{Evicted: 4})
 	require.NoError(t, err)
-	var result contract.DrainResult
-	require.NoError(t, value.Get(&result))
 	require.Equal(t, 5, result.Evicted)
+}
+
+// A pod that another worker has deleted with a shortened grace should have gone long ago, by the API server's word. It is waited
+// for all the same.
+func TestDrainKnowsWhatGraceWasGiven(t *testing.T) {
+	long := metav1.NewTime(time.Now().Add(-time.Hour))
+	w := newWorld(t, testNode("n1", "i-1"), testPod("p", on("n1"), func(p *corev1.Pod) {
+		p.DeletionTimestamp, p.Finalizers = &long, []string{"hangs"}
+	}))
+	time.AfterFunc(200*time.Millisecond, func() {
+		_ = w.client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "default", "p")
+	})
+	result, err := w.drainOn(t, drainN1(-time.Second), contract.DrainResult{Deleted: 1, Pods: []contract.DrainedPod{
+		{Pod: "default/p", What: toldDeleted, UID: "uid-p", Until: time.Now().Add(time.Minute)},
+	}})
+	require.NoError(t, err)
+	require.Zero(t, result.Left, "it was not given up")
 }
 
 func ptr[T any](v T) *T { return &v }

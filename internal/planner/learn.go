@@ -86,6 +86,9 @@ func (p *plan) lack(pool *poolState, t contract.InstanceType, list corev1.Resour
 		}
 		p.lacks[pool.Name] = lacks
 	}
+	if len(lacks) == 0 {
+		return
+	}
 	for name, have := range list {
 		var most resource.Quantity
 		for _, l := range lacks {

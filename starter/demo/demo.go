@@ -235,8 +235,8 @@ func addresses(w io.Writer, tb *testbed.Testbed) {
 
   export %s
   bin/floe node list; bin/floe plan; bin/floe doctor; kubectl get nodes,nodepools
-
-Temporal's CLI is at $(go run ./tools/build -path temporal). Floe's own user may not change pools. As an administrator: bin/floe pool apply -f FILE --kubeconfig $KUBECONFIG
+  bin/floe pool apply -f FILE --kubeconfig $KUBECONFIG    # as an administrator: Floe's own user may not change pools
+  $(go run ./tools/build -path temporal) workflow list    # Temporal's own CLI
 `, dial.WorkflowsPage(tb.TemporalUI, testbed.TemporalNamespace), tb.SimURL, url(tb, "worker-1"), url(tb, "watcher-1"),
 		filepath.Join(tb.Dir, "logs"), strings.Join(variables, " "))
 }

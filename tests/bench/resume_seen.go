@@ -143,7 +143,7 @@ func (s *wakes) instance(pod string, truth sim.Truth) sim.TruthInstance {
 // ways is where the time of each pod of a tier went.
 type ways struct {
 	all, before, machine, after, rest []time.Duration
-
+	// When the pods were created, and when EC2 was called for their machines.
 	created, calls []time.Time
 }
 
